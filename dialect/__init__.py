@@ -1,0 +1,43 @@
+"""The `optim` dialect: leaf sets, trees, and the ops of an optimizer's update. See SPEC.md."""
+
+from xdsl.context import Context
+from xdsl.dialects.arith import Arith
+from xdsl.dialects.builtin import Builtin
+from xdsl.dialects.func import Func
+from xdsl.dialects.math import Math
+from xdsl.ir import Dialect
+
+from optcc.dialect.attributes import Combiner as Combiner
+from optcc.dialect.attributes import CombinerAttr as CombinerAttr
+from optcc.dialect.attributes import Extent as Extent
+from optcc.dialect.attributes import ExtentAttr as ExtentAttr
+from optcc.dialect.attributes import Leaf as Leaf
+from optcc.dialect.attributes import LeafTableAttr as LeafTableAttr
+from optcc.dialect.leaves import LeavesOp as LeavesOp
+from optcc.dialect.leaves import leaf_set as leaf_set
+from optcc.dialect.map import MapOp as MapOp
+from optcc.dialect.map import YieldOp as YieldOp
+from optcc.dialect.scalars import CallOp as CallOp
+from optcc.dialect.scalars import HyperOp as HyperOp
+from optcc.dialect.sweep import SLOT as SLOT
+from optcc.dialect.sweep import SweepOp as SweepOp
+from optcc.dialect.sweep import slot_types as slot_types
+from optcc.dialect.trees import JoinOp as JoinOp
+from optcc.dialect.trees import ReduceOp as ReduceOp
+from optcc.dialect.trees import SplitOp as SplitOp
+from optcc.dialect.types import TreeType as TreeType
+from optcc.dialect.types import element_type as element_type
+
+Optim = Dialect(
+    "optim",
+    [LeavesOp, MapOp, YieldOp, ReduceOp, SplitOp, JoinOp, HyperOp, CallOp, SweepOp],
+    [TreeType, LeafTableAttr, ExtentAttr, CombinerAttr],
+)
+
+
+def context() -> Context:
+    """A context with every dialect that an optcc module uses."""
+    ctx = Context()
+    for dialect in (Builtin, Func, Arith, Math, Optim):
+        ctx.load_dialect(dialect)
+    return ctx

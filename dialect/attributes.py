@@ -1,0 +1,107 @@
+"""Attributes of the `optim` dialect: leaf tables, extents and combiners."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from xdsl.dialects.builtin import ArrayAttr
+from xdsl.ir import Data
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One array of a pytree: its path, unique in a leaf set, and its shape."""
+
+    path: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements; 1 for a 0-d leaf."""
+        return math.prod(self.shape)
+
+
+@irdl_attr_definition
+class LeafTableAttr(Data[tuple[Leaf, ...]]):
+    """The leaves of a set, in pytree order, as `["wte" : [50257, 768], "scale" : []]`."""
+
+    name = "optim.leaf_table"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> tuple[Leaf, ...]:
+        def dimension() -> int:
+            return parser.parse_integer(allow_boolean=False, allow_negative=False)
+
+        def leaf() -> Leaf:
+            path = parser.parse_str_literal()
+            parser.parse_punctuation(":")
+            return Leaf(path, tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dimension)))
+
+        return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, leaf))
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_square_brackets():
+            for i, leaf in enumerate(self.data):
+                printer.print_string(", " if i else "")
+                printer.print_string_literal(leaf.path)
+                printer.print_string(f" : [{', '.join(map(str, leaf.shape))}]")
+
+
+class Extent(StrEnum):
+    """How much of each leaf a tree value holds."""
+
+    ELEMENTS = "elements"
+    """Every element: the value has the shape of the leaf."""
+    PER_LEAF = "per_leaf"
+    """One scalar for each leaf."""
+
+
+@irdl_attr_definition
+class ExtentAttr(Data[Extent]):
+    """Wraps an `Extent` so that it can be a parameter of a type."""
+
+    name = "optim.extent"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Extent:
+        return parser.parse_str_enum(Extent)
+
+    def print_parameter(self, printer: Printer) -> None:
+        printer.print_string(self.data)
+
+
+class Combiner(StrEnum):
+    """How the values that a body yields are combined into one result."""
+
+    NONE = "none"
+    """They are not: each is an element of the result."""
+    ADD = "add"
+    MAX = "max"
+    MIN = "min"
+
+
+@irdl_attr_definition
+class CombinerAttr(Data[Combiner]):
+    """A combiner, as `<add>`."""
+
+    name = "optim.combiner"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Combiner:
+        with parser.in_angle_brackets():
+            return parser.parse_str_enum(Combiner)
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(self.data)
+
+
+def combiners(kinds: Sequence[Combiner]) -> ArrayAttr[CombinerAttr]:
+    """The attribute that `optim.map` keeps: one combiner for each result."""
+    return ArrayAttr([CombinerAttr(kind) for kind in kinds])

@@ -1,0 +1,195 @@
+"""`optim.map`, the elementwise op with a scalar body, and its terminator `optim.yield`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import AnyFloat, ArrayAttr, SymbolRefAttr
+from xdsl.dialects.utils import AbstractYieldOperation
+from xdsl.ir import Attribute, Block, Region, SSAValue
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_op_definition,
+    prop_def,
+    region_def,
+    traits_def,
+    var_operand_def,
+    var_result_def,
+)
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.traits import IsolatedFromAbove, IsTerminator, Pure, SingleBlockImplicitTerminator
+from xdsl.utils.exceptions import VerifyException
+
+from optcc.dialect.attributes import Combiner, CombinerAttr, combiners
+from optcc.dialect.leaves import leaf_set
+from optcc.dialect.types import TreeType, element_type, is_scalar_type
+
+
+@irdl_op_definition
+class YieldOp(AbstractYieldOperation[Attribute]):
+    """End the body of a `map` or of a `sweep` with its results."""
+
+    name = "optim.yield"
+    traits = traits_def(IsTerminator(), Pure())
+
+
+@irdl_op_definition
+class MapOp(IRDLOperation):
+    """Run a scalar body for every element of every leaf of a set, or once for every leaf.
+
+    The body runs for every element if an operand or an uncombined result has elements, else once a leaf; scalars and
+    per-leaf operands are broadcast. A result with a combiner folds what the body yields, over the leaf if its type is
+    a per-leaf tree, over the whole set if its type is a scalar; over no element at all it is 0 for `add`, the lowest
+    value of its type for `max` and the highest for `min`.
+
+    C1  every tree operand and tree result is over the op's leaf set
+    C2  the body takes one argument for each operand, of its element type
+    C3  the body yields one value for each result, of its element type
+    C4  a result without combiner has the extent of the iteration; one with a combiner is smaller than it
+    C5  a combined result is a float
+    C6  the body holds only pure ops on scalars
+    """
+
+    name = "optim.map"
+
+    leaves = prop_def(SymbolRefAttr)
+    combiners = prop_def(ArrayAttr[CombinerAttr])
+    inputs = var_operand_def()
+    outputs = var_result_def()
+    body = region_def("single_block")
+
+    traits = traits_def(Pure(), IsolatedFromAbove(), SingleBlockImplicitTerminator(YieldOp))
+
+    def __init__(
+        self,
+        leaves: SymbolRefAttr,
+        inputs: Sequence[SSAValue],
+        result_types: Sequence[Attribute],
+        body: Region,
+        kinds: Sequence[Combiner] | None = None,
+    ) -> None:
+        kinds = kinds or [Combiner.NONE] * len(result_types)
+        super().__init__(
+            operands=[inputs],
+            result_types=[result_types],
+            properties={"leaves": leaves, "combiners": combiners(kinds)},
+            regions=[body],
+        )
+
+    @property
+    def kinds(self) -> tuple[Combiner, ...]:
+        """The combiner of each result."""
+        return tuple(c.data for c in self.combiners)
+
+    @property
+    def block(self) -> Block:
+        """The one block of the body."""
+        return self.body.block
+
+    @property
+    def yields(self) -> YieldOp:
+        """The terminator of the body."""
+        last = self.block.last_op
+        assert isinstance(last, YieldOp)
+        return last
+
+    @property
+    def over_elements(self) -> bool:
+        """True if the body runs for every element, False if once for every leaf."""
+        stored = [t for t, kind in zip(self.result_types, self.kinds, strict=True) if kind is Combiner.NONE]
+        return any(isinstance(t, TreeType) and t.has_elements for t in (*self.operand_types, *stored))
+
+    def verify_(self) -> None:
+        leaf_set(self, self.leaves)
+        for type_ in (*self.operand_types, *self.result_types):
+            if isinstance(type_, TreeType) and type_.leaves != self.leaves:
+                raise VerifyException(f"C1: {type_} is not over the leaf set {self.leaves} of the op")
+        expected = [element_type(t) for t in self.operand_types]
+        if list(self.block.arg_types) != expected:
+            raise VerifyException(
+                f"C2: the body takes ({_types(self.block.arg_types)}), but the operands' elements are "
+                f"({_types(expected)})"
+            )
+        expected = [element_type(t) for t in self.result_types]
+        if list(self.yields.operand_types) != expected:
+            raise VerifyException(
+                f"C3: the body yields ({_types(self.yields.operand_types)}), but the results' elements are "
+                f"({_types(expected)})"
+            )
+        if len(self.kinds) != len(self.outputs):
+            raise VerifyException(f"C4: {len(self.outputs)} results, but {len(self.kinds)} combiners")
+        for type_, kind in zip(self.result_types, self.kinds, strict=True):
+            self._verify_result(type_, kind)
+        for op in self.block.ops:
+            scalars = all(is_scalar_type(t) for t in (*op.operand_types, *op.result_types))
+            if op.regions or not op.has_trait(Pure) or not scalars:
+                raise VerifyException(f"C6: '{op.name}' is not a pure op on scalars")
+
+    def _verify_result(self, type_: Attribute, kind: Combiner) -> None:
+        if not isinstance(type_, TreeType) and not is_scalar_type(type_):
+            raise VerifyException(f"C4: a result is a tree or a scalar, got {type_}")
+        whole = isinstance(type_, TreeType) and type_.has_elements == self.over_elements
+        if kind is Combiner.NONE and not whole:
+            raise VerifyException(f"C4: result {type_} needs a combiner, such as `by <add>`")
+        if kind is not Combiner.NONE:
+            if whole or (isinstance(type_, TreeType) and type_.has_elements):
+                raise VerifyException(f"C4: result {type_} has a combiner, but keeps the extent of the operands")
+            if not isinstance(element_type(type_), AnyFloat):
+                raise VerifyException(f"C5: combiner {kind} needs a float, got {element_type(type_)}")
+
+    @classmethod
+    def parse(cls, parser: Parser) -> MapOp:
+        parser.parse_keyword("over")
+        leaves = SymbolRefAttr(parser.parse_symbol_name())
+
+        def assignment():
+            argument = parser.parse_argument(expect_type=False)
+            parser.parse_punctuation("=")
+            operand = parser.parse_unresolved_operand()
+            parser.parse_punctuation(":")
+            type_ = parser.parse_type()
+            return argument.resolve(element_type(type_)), parser.resolve_operand(operand, type_)
+
+        def result() -> tuple[Attribute, Combiner]:
+            type_ = parser.parse_type()
+            combined = parser.parse_optional_keyword("by") is not None
+            return type_, CombinerAttr.parse_parameter(parser) if combined else Combiner.NONE
+
+        inputs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, assignment)
+        parser.parse_punctuation("->")
+        results = parser.parse_comma_separated_list(parser.Delimiter.PAREN, result)
+        body = parser.parse_region([argument for argument, _ in inputs])
+        return cls(
+            leaves, [operand for _, operand in inputs], [type_ for type_, _ in results], body, [k for _, k in results]
+        )
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" over ")
+        printer.print_attribute(self.leaves)
+
+        def assignment(pair: tuple[SSAValue, SSAValue]) -> None:
+            argument, operand = pair
+            printer.print_ssa_value(argument)
+            printer.print_string(" = ")
+            printer.print_ssa_value(operand)
+            printer.print_string(" : ")
+            printer.print_attribute(operand.type)
+
+        def result(pair: tuple[Attribute, CombinerAttr]) -> None:
+            type_, kind = pair
+            printer.print_attribute(type_)
+            if kind.data is not Combiner.NONE:
+                printer.print_string(" by ")
+                kind.print_parameter(printer)
+
+        printer.print_string(" (")
+        printer.print_list(zip(self.block.args, self.inputs, strict=True), assignment)
+        printer.print_string(") -> (")
+        printer.print_list(zip(self.result_types, self.combiners, strict=True), result)
+        printer.print_string(") ")
+        printer.print_region(self.body, print_entry_block_args=False)
+
+
+def _types(types: Sequence[Attribute]) -> str:
+    return ", ".join(map(str, types))

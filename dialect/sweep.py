@@ -1,0 +1,122 @@
+"""`optim.sweep`, one pass over memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, Region
+from xdsl.irdl import IRDLOperation, irdl_op_definition, prop_def, region_def, traits_def, var_result_def
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.traits import RecursiveMemoryEffect, SingleBlockImplicitTerminator
+from xdsl.utils.exceptions import VerifyException
+
+from optcc.dialect.attributes import Leaf
+from optcc.dialect.leaves import leaf_set
+from optcc.dialect.map import MapOp, YieldOp
+from optcc.dialect.types import TreeType
+
+SLOT = "optim.slot"
+"""The attribute of a function argument or result that names the array it holds: `params`, `updates`, `0.mu`."""
+
+
+def slot_types(func: FuncOp) -> dict[str, Attribute]:
+    """The type of every named argument of `func`."""
+    attributes = func.arg_attrs.data if func.arg_attrs is not None else ()
+    names = (entry.data.get(SLOT) for entry in attributes)
+    types = func.function_type.inputs.data
+    return {name.data: type_ for name, type_ in zip(names, types, strict=False) if isinstance(name, StringAttr)}
+
+
+@irdl_op_definition
+class SweepOp(IRDLOperation):
+    """One pass over memory: every leaf is visited at most once, by one `map`.
+
+    `writes` says, for each result, which argument of the function it overwrites in place, by the argument's slot; ""
+    is for a scalar, a per-leaf value or an array of its own. Values are captured from above.
+
+    C1  the body holds only maps over elements, and its terminator
+    C2  no leaf is visited by two maps
+    C3  no map uses the result of another map of the sweep
+    C4  the body yields one value of each result's type
+    C5  `writes` has one entry for each result; an entry that is not empty is a slot of the function, of that type
+
+    Example::
+
+        %s = optim.sweep writes [""] {
+          %0 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (f32 by <add>) { ... }
+          optim.yield %0 : f32
+        } -> f32
+    """
+
+    name = "optim.sweep"
+
+    writes = prop_def(ArrayAttr[StringAttr])
+    outputs = var_result_def()
+    body = region_def("single_block")
+
+    traits = traits_def(RecursiveMemoryEffect(), SingleBlockImplicitTerminator(YieldOp))
+
+    def __init__(self, result_types: Sequence[Attribute], writes: Sequence[str], body: Region) -> None:
+        super().__init__(
+            result_types=[result_types],
+            properties={"writes": ArrayAttr([StringAttr(name) for name in writes])},
+            regions=[body],
+        )
+
+    @property
+    def maps(self) -> tuple[MapOp, ...]:
+        """The maps of the sweep, in order."""
+        return tuple(op for op in self.body.block.ops if isinstance(op, MapOp))
+
+    @property
+    def yields(self) -> YieldOp:
+        """The terminator of the body."""
+        last = self.body.block.last_op
+        assert isinstance(last, YieldOp)
+        return last
+
+    def verify_(self) -> None:
+        seen: set[Leaf] = set()
+        for op in self.body.block.ops:
+            if isinstance(op, YieldOp):
+                continue
+            if not isinstance(op, MapOp) or not op.over_elements:
+                raise VerifyException(f"C1: '{op.name}' is not a map over elements")
+            leaves = set(leaf_set(self, op.leaves))
+            if twice := sorted(leaf.path for leaf in leaves & seen):
+                raise VerifyException(f'C2: leaf "{twice[0]}" is visited twice')
+            seen |= leaves
+            if any(value.owner in self.maps for value in op.operands):
+                raise VerifyException("C3: a map uses the result of another map of the sweep")
+        if tuple(self.yields.operand_types) != tuple(self.result_types):
+            raise VerifyException("C4: the values yielded do not have the types of the results")
+        self._verify_writes()
+
+    def _verify_writes(self) -> None:
+        if len(self.writes) != len(self.outputs):
+            raise VerifyException(f"C5: {len(self.outputs)} results, but {len(self.writes)} entries in `writes`")
+        func = self.parent_op()
+        slots = slot_types(func) if isinstance(func, FuncOp) else {}
+        for entry, type_ in zip(self.writes, self.result_types, strict=True):
+            if entry.data and (slots.get(entry.data) != type_ or not isinstance(type_, TreeType)):
+                raise VerifyException(f'C5: "{entry.data}" is no slot of the function with the type {type_}')
+
+    @classmethod
+    def parse(cls, parser: Parser) -> SweepOp:
+        parser.parse_keyword("writes")
+        writes = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_str_literal)
+        body = parser.parse_region()
+        parser.parse_punctuation("->")
+        types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
+        return cls(types, writes, body)
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" writes [")
+        printer.print_list(self.writes, lambda name: printer.print_string_literal(name.data))
+        printer.print_string("] ")
+        printer.print_region(self.body)
+        printer.print_string(" -> ")
+        printer.print_list(self.result_types, printer.print_attribute)

@@ -1,0 +1,85 @@
+"""The tree type of the `optim` dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from xdsl.dialects.builtin import AnyFloat, IntegerType, SymbolRefAttr
+from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from optcc.dialect.attributes import Extent, ExtentAttr
+
+ScalarType: TypeAlias = AnyFloat | IntegerType
+"""What an element, a per-leaf value or a step-level scalar can be."""
+
+
+def is_scalar_type(type_: Attribute) -> bool:
+    """Whether `type_` is a float or an integer."""
+    return isinstance(type_, AnyFloat | IntegerType)
+
+
+@irdl_attr_definition
+class TreeType(ParametrizedAttribute, TypeAttribute):
+    """Values of one element type over a leaf set: `!optim.tree<f32, @all>`.
+
+    With the extent `per_leaf`, `!optim.tree<f32, @all, per_leaf>`, one scalar for each leaf.
+    """
+
+    name = "optim.tree"
+
+    element: Attribute
+    leaves: SymbolRefAttr
+    extent: ExtentAttr
+
+    @staticmethod
+    def of(element: Attribute, leaves: str | SymbolRefAttr, extent: Extent = Extent.ELEMENTS) -> TreeType:
+        """The tree type over the leaf set named `leaves`."""
+        if isinstance(leaves, str):
+            leaves = SymbolRefAttr(leaves)
+        return TreeType(element, leaves, ExtentAttr(extent))
+
+    @property
+    def has_elements(self) -> bool:
+        """True for a value with the shapes of the leaves, False for one scalar a leaf."""
+        return self.extent.data is Extent.ELEMENTS
+
+    def with_element(self, element: Attribute) -> TreeType:
+        """The same leaves and extent with another element type."""
+        return TreeType(element, self.leaves, self.extent)
+
+    def with_leaves(self, leaves: str) -> TreeType:
+        """The same element type and extent over another leaf set."""
+        return TreeType(self.element, SymbolRefAttr(leaves), self.extent)
+
+    def verify(self) -> None:
+        if not is_scalar_type(self.element):
+            raise VerifyException(f"C1: the element type of a tree must be a float or an integer, got {self.element}")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            element = parser.parse_type()
+            parser.parse_punctuation(",")
+            leaves = parser.parse_symbol_name()
+            extent = Extent.ELEMENTS
+            if parser.parse_optional_punctuation(",") is not None:
+                extent = parser.parse_str_enum(Extent)
+        return [element, SymbolRefAttr(leaves), ExtentAttr(extent)]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_attribute(self.element)
+            printer.print_string(", ")
+            printer.print_attribute(self.leaves)
+            if not self.has_elements:
+                printer.print_string(f", {self.extent.data}")
+
+
+def element_type(type_: Attribute) -> Attribute:
+    """What a `map` body sees of an operand or result: its element type, or the scalar type itself."""
+    return type_.element if isinstance(type_, TreeType) else type_

@@ -1,0 +1,94 @@
+"""Init/update pairs that optcc did not define, as opaque calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from optcc import base
+from optcc.errors import message
+from optcc.ir.definition import Definition
+from optcc.ir.values import LeafSet, Tree
+
+if TYPE_CHECKING:
+    from optcc.ir.builder import Builder
+
+
+def foreign_definition(tx: Any) -> Definition:
+    """A definition that calls the pair's own functions.
+
+    The state is one tree over a leaf set of its own, so that a foreign pair adds a fixed number of ops whatever the
+    number of its arrays. Raises TypeError if `tx` has no callable `init` and `update`.
+    """
+    if not callable(getattr(tx, "init", None)) or not callable(getattr(tx, "update", None)):
+        raise TypeError(
+            message(
+                f"a gradient transformation is an init/update pair, got {type(tx).__name__}: {tx!r}",
+                fix="pass for instance optcc.adam(1e-3); a schedule belongs in scale_by_schedule",
+            )
+        )
+    # Optax's own extra-args class cannot be named here, so any class of that name counts.
+    extra = any(cls.__name__ == "GradientTransformationExtraArgs" for cls in type(tx).__mro__)
+
+    def init(b: Builder, params: Tree) -> Tree:
+        shapes = jax.eval_shape(tx.init, as_shapes(b, params))
+        state_set, dtypes = opaque_leaf_set(b, "state", shapes)
+
+        def call(arrays: Sequence[Any]) -> list[list[Any]]:
+            return [jax.tree.leaves(tx.init(jax.tree.unflatten(params.leaf_set.structure, arrays)))]
+
+        return b.call("init", call, [params], [(state_set, dtypes)])[0]
+
+    def update(b: Builder, updates: Tree, state: Tree, params: Tree | None):
+        extras = (b.extra_args or {}) if extra else {}
+        operands = [updates, state, *([] if params is None else [params]), *extras.values()]
+
+        def call(*arrays: Sequence[Any]) -> list[Any]:
+            trees = [jax.tree.unflatten(t.leaf_set.structure, a) for t, a in zip(operands, arrays, strict=True)]
+            new_updates, new_state = tx.update(
+                trees[0],
+                trees[1],
+                None if params is None else trees[2],
+                **dict(zip(extras, trees[len(trees) - len(extras) :], strict=True)),
+            )
+            return [jax.tree.leaves(new_updates), jax.tree.leaves(new_state)]
+
+        shapes = jax.eval_shape(
+            lambda *trees: call(*(jax.tree.leaves(t) for t in trees)), *(as_shapes(b, t) for t in operands)
+        )
+        dtypes = {k: shapes[0][_position(updates, k)].dtype for k in updates.parts}
+        new_updates, new_state = b.call(
+            "update", call, operands, [(updates.leaf_set, dtypes), (state.leaf_set, state.dtypes)]
+        )
+        return new_updates, new_state
+
+    return Definition(f"foreign({type(tx).__name__})", init, update, uses_extra_args=extra)
+
+
+def as_shapes(b: Builder, tree: Tree) -> base.PyTree:
+    """The pytree of shapes and dtypes of a tree."""
+    shapes: dict[int, jax.ShapeDtypeStruct] = {}
+    for k, symbol in tree.leaf_set.groups.items():
+        for index, leaf in zip(tree.leaf_set.members[k], b.leaves_of(symbol), strict=True):
+            shapes[index] = jax.ShapeDtypeStruct(leaf.shape, tree.dtypes[k])
+    return jax.tree.unflatten(tree.leaf_set.structure, [shapes[i] for i in sorted(shapes)])
+
+
+def opaque_leaf_set(b: Builder, name: str, shapes: base.PyTree) -> tuple[LeafSet, dict[int, np.dtype]]:
+    """A leaf set of its own for a pytree of arrays, grouped by dtype, and the dtype of each group."""
+    from optcc.ir.program import leaf_table
+
+    structure = jax.tree.structure(shapes)
+    table = leaf_table(shapes)
+    dtypes = [np.dtype(s.dtype) for s in jax.tree.leaves(shapes)]
+    symbol = b.unique_name(name).replace(".", "_")
+    leaf_set = b.define_root(symbol, structure, table, [(d.name,) for d in dtypes])
+    return leaf_set, {k: dtypes[members[0]] for k, members in leaf_set.members.items()}
+
+
+def _position(tree: Tree, group: int) -> int:
+    """Where the first leaf of a group stands among the leaves of a tree."""
+    return tree.leaf_set.leaves.index(tree.leaf_set.members[group][0])

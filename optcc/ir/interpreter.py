@@ -1,0 +1,265 @@
+"""The reference interpreter: evaluates a function of the IR in jax.numpy, at any stage of the pipeline.
+
+A tree is a list of arrays, one for each leaf of its set; a per-leaf tree a list of 0-d arrays; a scalar a 0-d array,
+or a Python number as long as only hyperparameters are involved. Everything is traceable by JAX.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from xdsl.dialects import arith, func, math
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.traits import SymbolTable
+
+from optcc.dialect import CallOp, Combiner, HyperOp, JoinOp, Leaf, MapOp, ReduceOp, SplitOp, SweepOp, TreeType, YieldOp
+from optcc.dialect import leaf_set as leaves_of
+from optcc.ir.dtypes import dtype_of
+
+Value = Any
+Env = dict[SSAValue, Value]
+
+_CMPF: dict[int, Callable[[Any, Any], Any]] = {
+    1: operator.eq,
+    2: operator.gt,
+    3: operator.ge,
+    4: operator.lt,
+    5: operator.le,
+    8: lambda a, b: ~((a < b) | (a > b)),
+    13: operator.ne,
+}
+"""By xDSL's predicate number: oeq, ogt, oge, olt, ole, ueq, une."""
+_CMPI: dict[int, Callable[[Any, Any], Any]] = {
+    0: operator.eq,
+    1: operator.ne,
+    2: operator.lt,
+    3: operator.le,
+    4: operator.gt,
+    5: operator.ge,
+}
+_ELEMENTWISE: dict[type[Operation], Callable[..., Any]] = {
+    arith.AddfOp: operator.add,
+    arith.SubfOp: operator.sub,
+    arith.MulfOp: operator.mul,
+    arith.DivfOp: operator.truediv,
+    arith.NegfOp: operator.neg,
+    arith.MaximumfOp: jnp.maximum,
+    arith.MinimumfOp: jnp.minimum,
+    arith.AddiOp: operator.add,
+    arith.SubiOp: operator.sub,
+    arith.MuliOp: operator.mul,
+    arith.MaxSIOp: jnp.maximum,
+    arith.MinSIOp: jnp.minimum,
+    arith.AndIOp: operator.and_,
+    arith.OrIOp: operator.or_,
+    arith.XOrIOp: operator.xor,
+    arith.SelectOp: jnp.where,
+    math.AbsFOp: jnp.abs,
+    math.CeilOp: jnp.ceil,
+    math.CosOp: jnp.cos,
+    math.ExpOp: jnp.exp,
+    math.ExpM1Op: jnp.expm1,
+    math.FloorOp: jnp.floor,
+    math.LogOp: jnp.log,
+    math.Log1pOp: jnp.log1p,
+    math.PowFOp: jnp.power,
+    math.RsqrtOp: lax.rsqrt,
+    math.SinOp: jnp.sin,
+    math.SqrtOp: jnp.sqrt,
+    math.TanhOp: jnp.tanh,
+}
+_NUMPY: dict[type[Operation], Callable[..., Any]] = {
+    arith.MaximumfOp: np.maximum,
+    arith.MinimumfOp: np.minimum,
+    arith.MaxSIOp: np.maximum,
+    arith.MinSIOp: np.minimum,
+    arith.SelectOp: lambda c, a, b: a if c else b,
+    math.AbsFOp: np.abs,
+    math.CeilOp: np.ceil,
+    math.CosOp: np.cos,
+    math.ExpOp: np.exp,
+    math.ExpM1Op: np.expm1,
+    math.FloorOp: np.floor,
+    math.LogOp: np.log,
+    math.Log1pOp: np.log1p,
+    math.PowFOp: np.power,
+    math.RsqrtOp: lambda a: 1 / np.sqrt(a),
+    math.SinOp: np.sin,
+    math.SqrtOp: np.sqrt,
+    math.TanhOp: np.tanh,
+}
+"""For numbers that Python computes: numpy keeps float64 where JAX, without x64, would not."""
+_CASTS = (arith.ExtFOp, arith.TruncFOp, arith.SIToFPOp, arith.UIToFPOp, arith.FPToSIOp, arith.ExtSIOp, arith.ExtUIOp,
+          arith.TruncIOp)
+_FOLDS: dict[Combiner, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    Combiner.ADD: (jnp.sum, jnp.add),
+    Combiner.MAX: (jnp.max, jnp.maximum),
+    Combiner.MIN: (jnp.min, jnp.minimum),
+}
+
+
+def evaluate(
+    module: ModuleOp,
+    name: str,
+    arguments: Sequence[Value],
+    *,
+    bindings: Mapping[str, Any] | None = None,
+    callables: Mapping[str, Callable[..., Any]] | None = None,
+) -> list[Value]:
+    """Run the function `name` of a module.
+
+    `bindings` gives values to hyperparameters, over their defaults; `callables` the functions that `optim.call` names.
+    Raises KeyError for a function, a callee or an unbound hyperparameter that is not there.
+    """
+    function = SymbolTable.lookup_symbol(module, name)
+    if not isinstance(function, func.FuncOp):
+        raise KeyError(f"the module has no function @{name}")
+    run = _Run(bindings or {}, callables or {})
+    env: Env = dict(zip(function.body.block.args, arguments, strict=True))
+    return run.block(function.body.block, env)
+
+
+class _Run:
+    def __init__(self, bindings: Mapping[str, Any], callables: Mapping[str, Callable[..., Any]]) -> None:
+        self.bindings = bindings
+        self.callables = callables
+
+    def block(self, block: Block, env: Env) -> list[Value]:
+        """Run the ops of a block; the values of its terminator."""
+        for op in block.ops:
+            if isinstance(op, func.ReturnOp | YieldOp):
+                return [env[v] for v in op.operands]
+            env.update(zip(op.results, self.operation(op, env), strict=True))
+        raise ValueError("the block has no terminator")
+
+    def operation(self, op: Operation, env: Env) -> Sequence[Value]:
+        match op:
+            case MapOp():
+                return _map(op, [env[v] for v in op.inputs])
+            case SweepOp():
+                return self.block(op.body.block, env)
+            case ReduceOp():
+                return [_fold(op.combiner.data, op.result.type, env[op.operand], leaves_of(op, op.tree.leaves))]
+            case SplitOp():
+                return _split(op, env[op.whole])
+            case JoinOp():
+                return [_join(op, [env[v] for v in op.parts])]
+            case HyperOp():
+                return [self._hyper(op)]
+            case CallOp():
+                if op.callee.data not in self.callables:
+                    raise KeyError(f'no function is bound to the callee "{op.callee.data}"')
+                return self.callables[op.callee.data](*(env[v] for v in op.arguments))
+            case _:
+                return [scalar_op(op, [env[v] for v in op.operands])]
+
+    def _hyper(self, op: HyperOp) -> Value:
+        key = op.key.data
+        if key in self.bindings:
+            return self.bindings[key]
+        if op.default is None:
+            raise KeyError(f'hyperparameter "{key}" has no default and is not bound')
+        return np.float64(op.default.value.data)
+
+
+def scalar_op(op: Operation, args: Sequence[Value]) -> Value:
+    """Evaluate one op of `arith` or `math`, on arrays of any one shape."""
+    if isinstance(op, arith.ConstantOp):
+        assert isinstance(op.value, FloatAttr | IntegerAttr)
+        return np.asarray(op.value.value.data, dtype_of(op.result.type))[()]
+    if isinstance(op, _CASTS):
+        return _cast(args[0], dtype_of(op.results[0].type))
+    if isinstance(op, arith.CmpfOp):
+        return _CMPF[op.predicate.value.data](*args)
+    if isinstance(op, arith.CmpiOp):
+        return _CMPI[op.predicate.value.data](*args)
+    if type(op) not in _ELEMENTWISE:
+        raise NotImplementedError(f"the interpreter has no rule for '{op.name}'")
+    if all(isinstance(a, np.generic) for a in args):
+        with np.errstate(all="ignore"):
+            return _NUMPY.get(type(op), _ELEMENTWISE[type(op)])(*args)
+    return _ELEMENTWISE[type(op)](*args)
+
+
+def _cast(value: Value, dtype: np.dtype) -> Value:
+    if isinstance(value, np.generic):
+        return value.astype(dtype)
+    if dtype.itemsize < 4 and jnp.issubdtype(dtype, jnp.floating) and jnp.asarray(value).dtype == jnp.float32:
+        # XLA drops a float32 -> bfloat16 -> float32 pair of conversions, and with it the rounding.
+        info = jnp.finfo(dtype)
+        value = lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
+    return lax.convert_element_type(value, dtype)
+
+
+def _map(op: MapOp, inputs: Sequence[Value]) -> list[Value]:
+    leaves = leaves_of(op, op.leaves)
+    rows = [_leaf_map(op, leaf, [_at(v, t, i) for v, t in zip(inputs, op.operand_types, strict=True)])
+            for i, leaf in enumerate(leaves)]
+    results: list[Value] = []
+    for j, (type_, kind) in enumerate(zip(op.result_types, op.kinds, strict=True)):
+        column = [row[j] for row in rows]
+        results.append(column if kind is Combiner.NONE else _fold(kind, type_, column, leaves))
+    return results
+
+
+def _leaf_map(op: MapOp, leaf: Leaf, args: Sequence[Value]) -> list[Value]:
+    """Run the body on whole arrays; every result gets the shape that the iteration has on this leaf."""
+    shape = leaf.shape if op.over_elements else ()
+    env: Env = dict(zip(op.block.args, args, strict=True))
+    for inner in op.block.ops:
+        if isinstance(inner, YieldOp):
+            break
+        env[inner.results[0]] = scalar_op(inner, [env[v] for v in inner.operands])
+    out: list[Value] = []
+    for value in op.yields.arguments:
+        array = jnp.asarray(env[value], dtype_of(value.type))
+        out.append(array if array.shape == shape else jnp.broadcast_to(array, shape))
+    return out
+
+
+def _at(value: Value, type_: Any, index: int) -> Value:
+    return value[index] if isinstance(type_, TreeType) else value
+
+
+def _fold(kind: Combiner, type_: Any, column: Sequence[Value], leaves: Sequence[Leaf]) -> Value:
+    """Fold each leaf, then, for a scalar, the leaves in order."""
+    fold, combine = _FOLDS[kind]
+    dtype = dtype_of(type_.element if isinstance(type_, TreeType) else type_)
+    start = identity(kind, dtype)
+    per_leaf = [fold(jnp.asarray(x), initial=start) if jnp.size(x) == 0 else fold(jnp.asarray(x)) for x in column]
+    if isinstance(type_, TreeType):
+        return per_leaf
+    return reduce(combine, per_leaf) if per_leaf else jnp.asarray(start)
+
+
+def identity(kind: Combiner, dtype: np.dtype) -> np.generic:
+    """What a fold over nothing gives."""
+    if kind is Combiner.ADD:
+        return dtype.type(0)
+    return dtype.type(-np.inf if kind is Combiner.MAX else np.inf)
+
+
+def _split(op: SplitOp, value: Value) -> list[Value]:
+    whole = op.whole.type
+    assert isinstance(whole, TreeType)
+    by_path = {leaf.path: x for leaf, x in zip(leaves_of(op, whole.leaves), value, strict=True)}
+    return [[by_path[leaf.path] for leaf in leaves_of(op, t.leaves)] for t in op.parts.types if isinstance(t, TreeType)]
+
+
+def _join(op: JoinOp, values: Sequence[Value]) -> Value:
+    by_path: dict[str, Value] = {}
+    for part, value in zip(op.parts, values, strict=True):
+        assert isinstance(part.type, TreeType)
+        by_path.update(zip((leaf.path for leaf in leaves_of(op, part.type.leaves)), value, strict=True))
+    whole = op.whole.type
+    assert isinstance(whole, TreeType)
+    return [by_path[leaf.path] for leaf in leaves_of(op, whole.leaves)]
+
+

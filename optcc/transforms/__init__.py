@@ -1,0 +1,1 @@
+"""Gradient transformations, a family a file: each is its formula over a builder, and nothing else."""

@@ -1,0 +1,79 @@
+"""apply-updates: return new parameters in the place of updates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import AnyFloat, ArrayAttr, DictionaryAttr, FunctionType, ModuleOp, StringAttr, f32, f64
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, Block, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from optcc.dialect import SLOT, MapOp, TreeType, YieldOp
+from optcc.passes.utils import argument_slots, functions, result_slots, return_of
+
+
+@dataclass(frozen=True)
+class ApplyUpdates(ModulePass):
+    """Fold `params + updates` into every function that returns updates and has the parameters as an argument.
+
+    Before:  func.func @update(.., %p: T {slot = "params"}) -> (T {slot = "updates"}, ..) { .. return %u, .. }
+    After:   func.func @update(.., %p: T {slot = "params"}) -> (T {slot = "params"}, ..) {
+               %new = optim.map over @all (%u = %u : T, %p = %p : T) -> (T) { %0 = arith.addf %p, %u  .. }  return %new, .. }
+
+    The sum is taken in float32 where the updates or the parameters are narrower, and rounded once, to the dtype of the
+    parameters. A function without the parameters as an argument is left alone. Traffic: the updates are not written.
+    """
+
+    name = "apply-updates"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for function in functions(op):
+            _apply(function)
+
+
+def _apply(function: FuncOp) -> None:
+    terminator = return_of(function)
+    params = dict(zip(argument_slots(function), function.args, strict=True))
+    slots = result_slots(function)
+    operands: list[SSAValue] = list(terminator.operands)
+    for i, slot in enumerate(slots):
+        name, _, group = slot.partition("/")
+        target = f"params/{group}" if group else "params"
+        if name != "updates" or target not in params:
+            continue
+        new = _sum(operands[i], params[target])
+        function.body.block.insert_op_before(new, terminator)
+        new.outputs[0].name_hint = "params"
+        operands[i] = new.outputs[0]
+        slots[i] = target
+    terminator.operands = operands
+    function.function_type = FunctionType.from_lists(
+        list(function.function_type.inputs.data), [v.type for v in operands]
+    )
+    function.res_attrs = ArrayAttr([DictionaryAttr({SLOT: StringAttr(slot)} if slot else {}) for slot in slots])
+
+
+def _sum(update: SSAValue, param: SSAValue) -> MapOp:
+    types = (update.type, param.type)
+    assert all(isinstance(t, TreeType) for t in types)
+    elements = [t.element for t in types if isinstance(t, TreeType)]
+    wide: Attribute = f64 if f64 in elements else f32
+    block = Block(arg_types=elements)
+    block.args[0].name_hint, block.args[1].name_hint = "u", "p"
+
+    def convert(value: SSAValue, type_: Attribute) -> SSAValue:
+        if value.type == type_:
+            return value
+        assert isinstance(value.type, AnyFloat) and isinstance(type_, AnyFloat)
+        op = (arith.ExtFOp if value.type.bitwidth < type_.bitwidth else arith.TruncFOp)(value, type_)
+        block.add_op(op)
+        return op.results[0]
+
+    total = arith.AddfOp(convert(block.args[1], wide), convert(block.args[0], wide))
+    block.add_op(total)
+    block.add_op(YieldOp(convert(total.result, elements[1])))
+    assert isinstance(param.type, TreeType)
+    return MapOp(param.type.leaves, [update, param], [param.type], Region(block))

@@ -1,0 +1,118 @@
+"""canonicalize: xDSL's canonicalization, and the tidying of maps, splits and joins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import AnyFloat, FloatAttr, ModuleOp
+from xdsl.ir import Block, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.pattern_rewriter import (
+    GreedyRewritePatternApplier,
+    PatternRewriter,
+    PatternRewriteWalker,
+    RewritePattern,
+    op_type_rewrite_pattern,
+)
+from xdsl.transforms.canonicalize import CanonicalizePass
+
+from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp
+from optcc.passes.utils import body_ops, clone_ops, make_map
+
+
+class TidyMap(RewritePattern):
+    """Drop operands that the body does not use or has twice, and results that nobody uses or that are given twice."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: MapOp, rewriter: PatternRewriter) -> None:
+        yields = list(op.yields.arguments)
+        results: dict[tuple[SSAValue, Combiner, object], list[SSAValue]] = {}
+        for result, value, kind in zip(op.outputs, yields, op.kinds, strict=True):
+            if result.uses:
+                results.setdefault((value, kind, result.type), []).append(result)
+        used = {v for inner in body_ops(op) for v in inner.operands} | {value for value, _, _ in results}
+        inputs: dict[SSAValue, SSAValue] = {}
+        block = Block()
+        values: dict[SSAValue, SSAValue] = {}
+        for argument, operand in zip(op.block.args, op.inputs, strict=True):
+            if argument in used and operand not in inputs:
+                inputs[operand] = block.insert_arg(argument.type, len(block.args))
+                inputs[operand].name_hint = argument.name_hint
+            values[argument] = inputs.get(operand, argument)
+        if (len(inputs), len(results)) == (len(op.inputs), len(op.outputs)) or not results:
+            return
+        clone_ops(body_ops(op), block, values)
+        keys = list(results)
+        new = make_map(
+            op, list(inputs), block, [values[v] for v, _, _ in keys], [results[k][0].type for k in keys], [k for _, k, _ in keys]
+        )
+        if new.over_elements != op.over_elements:
+            # Without the operand that gave it its extent the map would be another one.
+            new.erase()
+            return
+        replacements: dict[SSAValue, SSAValue] = {}
+        for key, output in zip(keys, new.outputs, strict=True):
+            output.name_hint = results[key][0].name_hint
+            replacements.update(dict.fromkeys(results[key], output))
+        rewriter.replace(op, new, [replacements.get(r) for r in op.outputs])
+
+
+class ForwardIdentity(RewritePattern):
+    """A result that is just an operand of the same type is that operand."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: MapOp, rewriter: PatternRewriter) -> None:
+        operands = dict(zip(op.block.args, op.inputs, strict=True))
+        for result, value, kind in zip(op.outputs, op.yields.arguments, op.kinds, strict=True):
+            source = operands.get(value)  # type: ignore[arg-type]
+            if source is not None and kind is Combiner.NONE and source.type == result.type and result.uses:
+                rewriter.replace_all_uses_with(result, source)
+                rewriter.notify_op_modified(op)
+
+
+class SplitOfJoin(RewritePattern):
+    """Splitting what was joined from the same parts gives the parts."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: SplitOp, rewriter: PatternRewriter) -> None:
+        join = op.whole.owner
+        if not isinstance(join, JoinOp):
+            return
+        by_type = {part.type: part for part in join.parts}
+        if set(by_type) == set(op.parts.types):
+            rewriter.replace(op, [], [by_type[t] for t in op.parts.types])
+
+
+class FoldConversion(RewritePattern):
+    """Convert a float constant when the program is compiled."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: arith.TruncFOp | arith.ExtFOp, rewriter: PatternRewriter) -> None:
+        constant = op.input.owner
+        type_ = op.result.type
+        if isinstance(constant, arith.ConstantOp) and isinstance(constant.value, FloatAttr):
+            assert isinstance(type_, AnyFloat)
+            rewriter.replace(op, arith.ConstantOp(FloatAttr(constant.value.value.data, type_)))
+
+
+@dataclass(frozen=True)
+class Canonicalize(ModulePass):
+    """Bring a module to its normal form: fold constants, drop what is dead or given twice, undo a split of a join.
+
+    Before:  %a, %b = optim.map over @all (%x = %g : T, %y = %g : T, %z = %p : T) -> (T, T) {
+               %0 = arith.mulf %x, %y  optim.yield %0, %0 }
+    After:   %a = optim.map over @all (%x = %g : T) -> (T) { %0 = arith.mulf %x, %x  optim.yield %0 }
+
+    Rounding: constants are folded in the precision they would be computed in. Traffic: an operand that is not used is
+    no longer read.
+    """
+
+    name = "canonicalize"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        CanonicalizePass().apply(ctx, op)
+        patterns = GreedyRewritePatternApplier([ForwardIdentity(), TidyMap(), SplitOfJoin(), FoldConversion()])
+        PatternRewriteWalker(patterns).rewrite_module(op)
+        CanonicalizePass().apply(ctx, op)

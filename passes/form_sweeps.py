@@ -1,0 +1,98 @@
+"""form-sweeps: gather the maps of one level into one pass over memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from optcc.dialect import Combiner, MapOp, SweepOp, TreeType, YieldOp
+from optcc.passes.levels import levels
+from optcc.passes.utils import argument_slots, functions, result_slots, return_of
+
+
+@dataclass(frozen=True)
+class FormSweeps(ModulePass):
+    """Put the maps over elements of each level into one sweep, and say which arguments it overwrites.
+
+    Before:  %new, %mu1 = optim.map over @all (%g, %p, %mu) -> (T, T) { .. }     return %new, %mu1
+    After:   %new, %mu1 = optim.sweep writes ["params", "0.mu"] {
+               %0, %1 = optim.map over @all (%g, %p, %mu) -> (T, T) { .. }  optim.yield %0, %1 } -> T, T
+
+    A result overwrites the argument of the slot it is returned in, unless that argument is read by a later op or has
+    another type; such a result gets an array of its own. It expects what `fuse-maps` leaves: one map for each leaf set
+    and level. Maps that still share a level and leaves are left to separate sweeps. Rounding and traffic: unchanged.
+    """
+
+    name = "form-sweeps"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for function in functions(op):
+            _form(function)
+
+
+def _form(function: FuncOp) -> None:
+    level = levels(function)
+    waves: dict[tuple[int, int], list[MapOp]] = {}
+    seen: dict[tuple[int, object], int] = {}
+    for op in function.body.block.ops:
+        if isinstance(op, MapOp) and op.over_elements:
+            key = (level[op], op.leaves)
+            turn = seen.get(key, 0)
+            seen[key] = turn + 1
+            waves.setdefault((level[op], turn), []).append(op)
+    for _, maps in sorted(waves.items(), key=lambda item: item[0]):
+        _gather(function, maps)
+
+
+def _gather(function: FuncOp, maps: Sequence[MapOp]) -> None:
+    parent = function.body.block
+    body = Block()
+    results = [result for op in maps for result in op.outputs]
+    writes = [_target(function, result, maps) for result in results]
+    sweep = SweepOp([r.type for r in results], writes, Region(body))
+    parent.insert_op_before(sweep, maps[-1])
+    for old, new in zip(results, sweep.outputs, strict=True):
+        new.name_hint = old.name_hint
+        old.replace_all_uses_with(new)
+    for op in maps:
+        op.detach()
+        body.add_op(op)
+    body.add_op(YieldOp(*results))
+
+
+def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> str:
+    """The slot that a result may overwrite, or ""."""
+    owner = result.owner
+    assert isinstance(owner, MapOp)
+    stored = owner.kinds[list(owner.outputs).index(result)] is Combiner.NONE
+    if not stored or not isinstance(result.type, TreeType):
+        return ""
+    terminator = return_of(function)
+    slots = [slot for slot, v in zip(result_slots(function), terminator.operands, strict=True) if v is result]
+    arguments = dict(zip(argument_slots(function), function.args, strict=True))
+    order = {op: i for i, op in enumerate(function.body.block.ops)}
+    for slot in slots:
+        argument = arguments.get(slot)
+        if slot and argument is not None and argument.type == result.type and not _read_later(argument, maps, order):
+            return slot
+    return ""
+
+
+def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[object, int]) -> bool:
+    """Whether an op after the sweep, or another map of it, or the caller, still sees the old value."""
+    last = max(order[op] for op in maps)
+    for use in argument.uses:
+        user = use.operation
+        if isinstance(user, ReturnOp):
+            return True
+        top = user.parent_op() if user not in order else user
+        assert top is not None
+        if user not in maps and order[top] > last:
+            return True
+    return False

@@ -1,0 +1,85 @@
+"""What several passes share: functions of a module, scalar bodies, and rebuilding maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from optcc.dialect import SLOT, Combiner, MapOp, YieldOp
+
+
+def functions(module: ModuleOp) -> Iterator[FuncOp]:
+    """The functions of a module that have a body."""
+    for op in list(module.ops):
+        if isinstance(op, FuncOp) and op.body.blocks:
+            yield op
+
+
+def return_of(function: FuncOp) -> ReturnOp:
+    """The terminator of a function of one block."""
+    last = function.body.block.last_op
+    assert isinstance(last, ReturnOp)
+    return last
+
+
+def argument_slots(function: FuncOp) -> list[str]:
+    """The slot of each argument, "" where it has none."""
+    return _slots(function, function.arg_attrs.data if function.arg_attrs else (), len(function.args))
+
+
+def result_slots(function: FuncOp) -> list[str]:
+    """The slot of each result, "" where it has none."""
+    return _slots(function, function.res_attrs.data if function.res_attrs else (), len(return_of(function).arguments))
+
+
+def _slots(function: FuncOp, attributes: Sequence[object], count: int) -> list[str]:
+    from xdsl.dialects.builtin import DictionaryAttr
+
+    names: list[str] = []
+    for entry in attributes:
+        slot = entry.data.get(SLOT) if isinstance(entry, DictionaryAttr) else None
+        names.append(slot.data if isinstance(slot, StringAttr) else "")
+    return names or [""] * count
+
+
+def clone_ops(ops: Sequence[Operation], target: Block, values: dict[SSAValue, SSAValue]) -> None:
+    """Append copies of scalar ops to `target`, with operands looked up in `values`, where the results are added."""
+    for op in ops:
+        copy = op.clone(values)
+        target.add_op(copy)
+        for old, new in zip(op.results, copy.results, strict=True):
+            values[old] = new
+            new.name_hint = old.name_hint
+
+
+def body_ops(op: MapOp) -> list[Operation]:
+    """The ops of a map's body without its terminator."""
+    return [inner for inner in op.block.ops if not isinstance(inner, YieldOp)]
+
+
+def make_map(
+    like: MapOp,
+    inputs: Sequence[SSAValue],
+    block: Block,
+    yielded: Sequence[SSAValue],
+    result_types: Sequence[Attribute],
+    kinds: Sequence[Combiner],
+) -> MapOp:
+    """A map over the leaf set of `like`, from a body block that still lacks its terminator."""
+    block.add_op(YieldOp(*yielded))
+    return MapOp(like.leaves, inputs, result_types, Region(block), kinds)
+
+
+def slice_of(roots: Sequence[SSAValue], stop: Mapping[SSAValue, object], block: Block) -> list[Operation]:
+    """The ops of `block` that `roots` depend on, in order, not looking behind the values in `stop`."""
+    needed: set[Operation] = set()
+    work = [v for v in roots if v not in stop]
+    while work:
+        owner = work.pop().owner
+        if isinstance(owner, Operation) and owner not in needed:
+            needed.add(owner)
+            work += [v for v in owner.operands if v not in stop]
+    return [op for op in block.ops if op in needed]

@@ -1,0 +1,203 @@
+"""Global norm, power iteration and inverse roots against Optax 0.2.8 where it is right, else against LAPACK."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from optcc.linear_algebra import global_norm, matrix_inverse_pth_root, power_iteration
+
+
+def symmetric(eigenvalues: Any, seed: int = 0) -> np.ndarray:
+    """A float64 matrix with these eigenvalues and random eigenvectors."""
+    values = np.asarray(eigenvalues, np.float64)
+    basis, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(values.size, values.size)))
+    return basis @ np.diag(values) @ basis.T
+
+
+def inverse_root(matrix: np.ndarray, p: int, ridge_epsilon: float = 1e-6) -> np.ndarray:
+    """The answer, from an eigendecomposition in float64."""
+    values, vectors = np.linalg.eigh(matrix.astype(np.float64))
+    return vectors @ np.diag((values + ridge_epsilon * values.max()) ** (-1 / p)) @ vectors.T
+
+
+def optax_global_norm(tree: Any) -> jax.Array:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return optax.global_norm(tree)
+
+
+def optax_power_iteration(matrix: np.ndarray, **options: Any) -> tuple[Any, Any]:
+    return optax.power_iteration(jnp.asarray(matrix), **options)
+
+
+RNG = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"a": RNG.normal(size=(3, 4)).astype(np.float32), "b": [jnp.float32(2.0), None, jnp.zeros((0, 3))]},
+        {"a": jnp.asarray([3 + 4j, 1j]), "b": jnp.ones(3)},
+        [2.0, 3, jnp.arange(4)],
+        [RNG.normal(size=100).astype(jnp.bfloat16)],
+        [RNG.normal(size=100).astype(jnp.bfloat16), jnp.ones(3)],
+        {},
+    ],
+    ids=["ragged", "complex", "numbers", "bf16", "mixed", "empty"],
+)
+def test_global_norm(tree: Any) -> None:
+    actual, expected = global_norm(tree), optax_global_norm(tree)
+    assert (actual.shape, actual.dtype) == ((), expected.dtype)
+    np.testing.assert_array_max_ulp(np.float32(actual), np.float32(expected), 2)
+
+
+def test_global_norm_gradient() -> None:
+    tree = {"a": jnp.asarray([3.0, -4.0]), "b": jnp.asarray(12.0)}
+    slope = jax.grad(global_norm)(tree)
+    jax.tree.map(lambda g, x: np.testing.assert_allclose(g, x / 13, rtol=1e-6), slope, tree)
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [0.5, -4, 1, 2], [7], [0, 0, 5], [2, 2, 2]], ids=str)
+def test_power_iteration_returns_vector_then_value(values: list[float]) -> None:
+    matrix = symmetric(values).astype(np.float32)
+    vector, value = power_iteration(matrix)
+    expected_value, expected_vector = optax_power_iteration(matrix)
+    largest = max(values, key=abs)
+    np.testing.assert_allclose(value, largest, rtol=1e-5)
+    np.testing.assert_allclose(matrix @ vector, largest * np.asarray(vector), atol=3e-5 * abs(largest))
+    np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-6)
+    np.testing.assert_allclose(value, expected_value, rtol=1e-6)
+    np.testing.assert_allclose(vector, expected_vector, atol=1e-5)
+
+
+def test_power_iteration_options() -> None:
+    matrix = symmetric([1, 2, 3]).astype(np.float32)
+    # A start in an invariant direction stays there; a limit of iterations is kept.
+    vector, value = power_iteration(np.diag([1.0, 2.0, 3.0]), v0=[0.0, 2.0, 0.0])
+    assert (vector.tolist(), float(value)) == ([0, 1, 0], 2)
+    table: list[dict[str, Any]] = [
+        {"num_iters": 2},
+        {"num_iters": 0},
+        {"error_tolerance": 0.3},
+        {"key": jax.random.key(3)},
+    ]
+    for options in table:
+        vector, value = power_iteration(matrix, **options)
+        expected_value, expected_vector = optax_power_iteration(matrix, **options)
+        np.testing.assert_allclose(value, expected_value, rtol=1e-6)
+        np.testing.assert_allclose(vector, expected_vector, rtol=1e-4, atol=1e-6)
+    # Positional, as documented for Optax 0.1.8.
+    value = power_iteration(matrix, 2, 1e-6, jax.lax.Precision.DEFAULT)[1]
+    np.testing.assert_allclose(value, power_iteration(matrix, num_iters=2)[1], rtol=1e-6)
+
+
+def test_power_iteration_of_a_function_on_trees() -> None:
+    def double_and_triple(tree: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return {"a": 2 * tree["a"], "b": 3 * tree["b"]}
+
+    vector, value = power_iteration(double_and_triple, v0={"a": jnp.ones(2), "b": jnp.ones(())})
+    np.testing.assert_allclose(value, 3, rtol=1e-6)
+    np.testing.assert_allclose(vector["a"], 0, atol=1e-5)
+    np.testing.assert_allclose(vector["b"], 1, rtol=1e-6)
+
+
+def test_power_iteration_of_zero_and_nan() -> None:
+    vector, value = power_iteration(np.zeros((3, 3)))
+    assert value == 0
+    np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-6)
+    assert np.isnan(power_iteration(np.full((3, 3), np.nan))[1])
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 31, 64])
+@pytest.mark.parametrize(
+    "values",
+    [[1, 2, 3], np.geomspace(1e-3, 1, 8), np.linspace(0.5, 40, 17), [3.0], [1e-3, 1, 1, 1, 900]],
+    ids=["small", "condition-1000", "17x17", "1x1", "condition-900000"],
+)
+def test_inverse_root_is_right_for_every_p(p: int, values: Any) -> None:
+    matrix = symmetric(values).astype(np.float32)
+    root, error = matrix_inverse_pth_root(matrix, p)
+    expected = inverse_root(matrix, p)
+    condition = np.max(values) / np.min(values)
+    np.testing.assert_allclose(root, expected, atol=(3e-6 + 3e-7 * condition) * np.abs(expected).max())
+    assert error < 1e-4
+    if p in (1, 2, 4, 8) and condition < 1e4:
+        reference, _ = optax.matrix_inverse_pth_root(jnp.asarray(matrix), p)
+        np.testing.assert_allclose(root, reference, atol=(3e-6 + 3e-7 * condition) * np.abs(expected).max())
+
+
+def test_inverse_root_of_a_stack_with_one_p_each() -> None:
+    matrices = np.stack([symmetric([1, 2, 3], seed) for seed in range(4)]).astype(np.float32)
+    exponents = np.asarray([1, 3, 6, 11])
+    roots, errors = jax.jit(jax.vmap(matrix_inverse_pth_root))(matrices, exponents)
+    for matrix, p, root in zip(matrices, exponents, roots, strict=True):
+        np.testing.assert_allclose(root, inverse_root(matrix, int(p)), rtol=2e-5, atol=2e-6)
+    assert errors.shape == (4,)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1e25, 1e35])
+def test_inverse_root_at_extreme_scales(scale: float) -> None:
+    matrix = symmetric([1, 2, 3]).astype(np.float32)
+    # With the ridge off: at the small scales it would be larger than the matrix.
+    root, _ = matrix_inverse_pth_root(matrix * np.float32(scale), 3, ridge_epsilon=0.0)
+    np.testing.assert_allclose(root, inverse_root(matrix, 3, 0.0) * scale ** (-1 / 3), rtol=1e-4)
+    np.testing.assert_allclose(power_iteration(matrix * np.float32(scale))[1], 3 * scale, rtol=1e-5)
+
+
+def test_inverse_root_of_zero_is_that_of_the_ridge() -> None:
+    root, error = matrix_inverse_pth_root(np.zeros((3, 3), np.float32), 2)
+    np.testing.assert_allclose(root, 1e11 * np.eye(3), rtol=1e-5)
+    assert error <= 1e-6
+
+
+def test_inverse_root_options() -> None:
+    matrix = symmetric([1, 2, 3]).astype(np.float32)
+    root, error = matrix_inverse_pth_root(matrix, 4, ridge_epsilon=0.1)
+    np.testing.assert_allclose(root, inverse_root(matrix, 4, 0.1), rtol=2e-5, atol=1e-6)
+    # The fewer iterations, the larger the error; none at all give a multiple of the identity.
+    errors = [matrix_inverse_pth_root(matrix, 4, num_iters)[1] for num_iters in (0, 1, 3, 5, 100)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > 0.5 > 1e-6 > max(errors[-1], error)
+    root, _ = matrix_inverse_pth_root(matrix, 4, num_iters=0)
+    np.testing.assert_allclose(root, np.eye(3) * np.linalg.norm(matrix) ** -0.25, rtol=1e-5)
+    _, error = matrix_inverse_pth_root(matrix, 4, error_tolerance=0.1)
+    assert 1e-6 < error < 0.1
+    root, _ = matrix_inverse_pth_root(matrix, 4, 100, 1e-6, 1e-6, jax.lax.Precision.DEFAULT)
+    np.testing.assert_allclose(root, inverse_root(matrix, 4), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "result"), [(jnp.bfloat16, jnp.bfloat16), (jnp.float16, jnp.float16), (jnp.int32, jnp.float32)]
+)
+def test_dtypes(dtype: Any, result: Any) -> None:
+    matrix = jnp.asarray([[4, 1], [1, 2]], dtype)
+    root, error = matrix_inverse_pth_root(matrix, 3)
+    assert (root.dtype, error.dtype) == (result, jnp.float32)
+    np.testing.assert_allclose(np.float32(root), inverse_root(np.asarray(matrix, np.float32), 3), rtol=2e-2)
+    vector, value = power_iteration(matrix)
+    assert vector.dtype == value.dtype == result
+    np.testing.assert_allclose(np.float32(value), 3 + np.sqrt(2), rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: power_iteration(np.ones((3, 4))), r"power_iteration: matrix must have shape \(n, n\), got \(3, 4\)"),
+        (lambda: power_iteration(np.ones(3)), r"power_iteration: .*got \(3,\)"),
+        (lambda: power_iteration(lambda v: v), "power_iteration: a function as matrix needs v0"),
+        (lambda: matrix_inverse_pth_root(np.ones((2, 3, 3)), 2), r"matrix_inverse_pth_root: .*got \(2, 3, 3\)"),
+        (lambda: matrix_inverse_pth_root(np.eye(3), 0), "p must be a positive integer, got 0"),
+        (lambda: matrix_inverse_pth_root(np.eye(3), -2), "p must be a positive integer, got -2"),
+        (lambda: matrix_inverse_pth_root(np.eye(3), 2.5), "p must be a positive integer, got 2.5"),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_refusals(call: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=rf"{text}[^\n]*\n  fix:   \w"):
+        call()

@@ -1,0 +1,371 @@
+"""Losses against Optax, and where Optax is not finite or not defined, against the mathematics."""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from optcc import losses
+
+ELEMENTWISE = ["squared_error", "l2_loss", "huber_loss", "log_cosh", "hinge_loss", "sigmoid_binary_cross_entropy"]
+ALONG_AXIS = [
+    "cosine_similarity",
+    "cosine_distance",
+    "kl_divergence",
+    "convex_kl_divergence",
+    "softmax_cross_entropy",
+]
+INTEGER_LABELS = "softmax_cross_entropy_with_integer_labels"
+TOLERANCE = {jnp.float32: 3e-6, jnp.float16: 4e-3, jnp.bfloat16: 3e-2}
+
+
+def oracle(name: str, *args: Any, **kwargs: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # convex_kl_divergence has a new name there
+        return getattr(optax, name)(*args, **kwargs)
+
+
+def ours(name: str, *args: Any, **kwargs: Any) -> Any:
+    return getattr(losses, name)(*args, **kwargs)
+
+
+def pair(shape: tuple[int, ...], dtype: Any = jnp.float32, seed: int = 0) -> tuple[jax.Array, jax.Array]:
+    keys = jax.random.split(jax.random.key(seed))
+    targets = jax.nn.softmax(jax.random.normal(keys[1], shape))
+    return jax.random.normal(keys[0], shape).astype(dtype), targets.astype(dtype)
+
+
+def assert_same(name: str, args: tuple[Any, ...], tolerance: float, **kwargs: Any) -> None:
+    """Value, dtype and gradients by every floating argument equal those of Optax."""
+    got, want = ours(name, *args, **kwargs), oracle(name, *args, **kwargs)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    floating = [i for i, a in enumerate(args) if jnp.issubdtype(jnp.result_type(a), jnp.floating)]
+    gradients = [
+        jax.grad(lambda *a, f=f: f(name, *a, **kwargs).astype(jnp.float32).sum(), argnums=floating)(*args)
+        for f in (ours, oracle)
+    ]
+    for g, w in zip(*gradients, strict=True):
+        assert g.dtype == w.dtype
+        np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", ELEMENTWISE + ALONG_AXIS)
+def test_matches_optax(name: str, dtype: Any) -> None:
+    assert_same(name, pair((3, 5), dtype), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("axis", [0, None, (0, 2), (-1, 1)])
+@pytest.mark.parametrize("name", ALONG_AXIS)
+def test_axis_matches_optax(name: str, axis: Any) -> None:
+    assert_same(name, pair((2, 3, 4)), 3e-6, axis=axis)
+
+
+MASK = jnp.array([[True, False, True, True], [True, True, False, False], [False, True, True, True]])
+
+
+@pytest.mark.parametrize("axis", [-1, 0, None])
+@pytest.mark.parametrize("name", ALONG_AXIS)
+def test_where_matches_optax(name: str, axis: Any) -> None:
+    predictions, targets = pair((3, 4))
+    if name != "softmax_cross_entropy":
+        assert_same(name, (predictions, targets), 3e-6, axis=axis, where=MASK)
+        return
+    # Optax has an infinite gradient for a masked label; ours is zero.
+    for args, scores in [((predictions, targets), True), ((predictions, targets), False)]:
+        kwargs = {"axis": axis, "where": MASK}
+        got, want = (
+            jax.value_and_grad(lambda x, y, f=f: f(name, x, y, **kwargs).sum(), argnums=0 if scores else 1)(*args)
+            for f in (ours, oracle)
+        )
+        np.testing.assert_allclose(got[0], want[0], rtol=3e-6)
+        np.testing.assert_allclose(got[1], want[1] if scores else jnp.where(MASK, want[1], 0), rtol=3e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ALONG_AXIS)
+def test_nothing_leaks_through_where(name: str) -> None:
+    """A NaN behind the mask, or a row that is masked altogether, reaches no value and no gradient."""
+    predictions, targets = pair((3, 4))
+    mask = MASK.at[2].set(False)
+
+    def loss(p: jax.Array, t: jax.Array) -> jax.Array:
+        return ours(name, p, t, where=mask)
+
+    poisoned = jnp.where(mask, predictions, jnp.nan), jnp.where(mask, targets, jnp.nan)
+    value = loss(*poisoned)
+    np.testing.assert_allclose(value, loss(predictions, targets))
+    np.testing.assert_allclose(value[2], 1.0 if name == "cosine_distance" else 0.0)
+    for gradient in jax.grad(lambda p, t: loss(p, t).sum(), argnums=(0, 1))(*poisoned):
+        assert jnp.isfinite(gradient).all()
+        assert not jnp.where(mask, 0.0, gradient).any()
+
+
+# Name, arguments, keywords of Optax that ours also takes by position.
+POSITIONAL = [
+    ("huber_loss", (0.3,), {"delta": 0.3}),
+    ("huber_loss", (0,), {"delta": 0}),
+    ("cosine_similarity", (0.5, 0), {"epsilon": 0.5, "axis": 0}),
+    ("cosine_distance", (25.0,), {"epsilon": 25.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "extra", "keywords"), POSITIONAL)
+def test_positional_arguments(name: str, extra: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    predictions, targets = pair((3, 4))
+    want = oracle(name, predictions, targets, **keywords)
+    np.testing.assert_allclose(ours(name, predictions, targets, *extra), want, rtol=1e-6)
+    assert_same(name, (predictions, targets), 3e-6, **keywords)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "l2_loss", "huber_loss", "log_cosh"])
+def test_targets_default_to_zero(name: str) -> None:
+    predictions, _ = pair((7,))
+    assert_same(name, (predictions,), 3e-6)
+    np.testing.assert_array_equal(ours(name, predictions), ours(name, predictions, jnp.zeros(7)))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_numbers_numpy_and_integer_targets(name: str) -> None:
+    assert ours(name, 1.5, 0.5).shape == ()
+    x, y = np.linspace(-2, 2, 5), np.array([1, 0, 0, 1, 1])
+    want = oracle(name, jnp.asarray(x), jnp.asarray(y))
+    for targets in (y, jnp.asarray(y), y.astype(bool)):
+        np.testing.assert_allclose(ours(name, x, targets), want, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["huber_loss", "log_cosh", "hinge_loss", *ALONG_AXIS[:-1]])
+def test_broadcasting(name: str) -> None:
+    predictions, targets = pair((3, 4))
+    assert_same(name, (predictions, targets[0]), 3e-6)
+
+
+EXTREMES = jnp.array([-jnp.inf, -1e38, -1e4, -100.0, -1.0, -1e-20, 0.0, 1e-3, 1.0, 100.0, 1e4, 1e38, jnp.inf])
+
+
+@pytest.mark.parametrize("name", ["huber_loss", "log_cosh", "sigmoid_binary_cross_entropy"])
+def test_extreme_arguments(name: str) -> None:
+    for target in (0.0, 1.0):
+        value, slope = jax.vmap(jax.value_and_grad(lambda x, t=target: ours(name, x, t)))(EXTREMES)
+        want, want_slope = jax.vmap(jax.value_and_grad(lambda x, t=target: oracle(name, x, t)))(EXTREMES)
+        want = jnp.nan_to_num(want, nan=0.0, posinf=jnp.inf)  # 0 * inf, for a certain and correct prediction
+        np.testing.assert_allclose(value, want, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(slope, want_slope, rtol=1e-6, atol=1e-7)
+    curvature = jax.vmap(jax.grad(jax.grad(lambda x: ours(name, x, 0.0))))(EXTREMES[1:-1])
+    assert jnp.isfinite(curvature).all()
+
+
+def test_zero_targets_and_ruled_out_classes() -> None:
+    """Outcomes of target 0 and prediction ``-inf`` count for nothing; Optax has NaN there."""
+    logits = jnp.array([0.3, -jnp.inf, -1.2])
+    targets = jnp.array([0.25, 0.0, 0.75])
+    kept = jnp.array([0, 2])
+    for name in ("softmax_cross_entropy", "kl_divergence", "convex_kl_divergence"):
+        value, gradients = jax.value_and_grad(lambda x, t, n=name: ours(n, x, t), argnums=(0, 1))(logits, targets)
+        want, want_gradients = jax.value_and_grad(lambda x, t, n=name: oracle(n, x, t), argnums=(0, 1))(
+            logits[kept], targets[kept]
+        )
+        np.testing.assert_allclose(value, want, rtol=1e-6)
+        for g, w in zip(gradients, want_gradients, strict=True):
+            assert jnp.isfinite(g).all()
+            np.testing.assert_allclose(g[kept], w, rtol=1e-6, atol=1e-7)
+    # A zero target against an ordinary prediction: the value and the gradient by the prediction are Optax's.
+    finite = jnp.array([0.3, -4.0, -1.2])
+    for name in ("kl_divergence", "convex_kl_divergence"):
+        got, want = (jax.value_and_grad(lambda x, f=f, n=name: f(n, x, targets))(finite) for f in (ours, oracle))
+        np.testing.assert_allclose(got[0], want[0], rtol=1e-6)
+        np.testing.assert_allclose(got[1], want[1], rtol=1e-6)
+
+
+def test_zero_vector_needs_epsilon() -> None:
+    zero, other = jnp.zeros(3), jnp.arange(3.0)
+    assert jnp.isnan(losses.cosine_similarity(zero, other))
+    assert_same("cosine_similarity", (zero, other), 1e-6, epsilon=1e-6)
+    # The norm and epsilon tie here: half of the gradient of each.
+    assert_same("cosine_similarity", (other, other + 1), 1e-6, epsilon=5.0)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("axis", [-1, 0, (1, 2), (2, 1), (-1, 0), (0, 1, 2), ()])
+def test_integer_labels_match_optax(axis: Any, dtype: Any) -> None:
+    logits, _ = pair((2, 3, 4), dtype)
+    axes = [a % 3 for a in np.atleast_1d(np.array(axis, int))]
+    batch = [n for a, n in enumerate(logits.shape) if a not in axes]
+    classes = int(np.prod([logits.shape[a] for a in axes], initial=1))
+    labels = jnp.asarray(np.random.default_rng(0).integers(-classes, classes, batch))
+    where = jnp.asarray(np.random.default_rng(1).random(logits.shape) < 0.5)
+    assert_same(INTEGER_LABELS, (logits, labels), TOLERANCE[dtype], axis=axis)
+    assert_same(INTEGER_LABELS, (logits, labels), TOLERANCE[dtype], axis=axis, where=where)
+
+
+def test_integer_labels_at_the_edges() -> None:
+    logits, _ = pair((2, 3, 4))
+    labels = jnp.array([[1, 3, 0], [2, 2, 2]])
+    one_hot = losses.softmax_cross_entropy(logits, jax.nn.one_hot(labels, 4))
+    np.testing.assert_allclose(losses.softmax_cross_entropy_with_integer_labels(logits, labels), one_hot, rtol=1e-6)
+    out_of_range = losses.softmax_cross_entropy_with_integer_labels(logits, labels.at[0, 0].set(4))
+    assert jnp.isnan(out_of_range[0, 0])
+    assert jnp.isnan(out_of_range).sum() == 1
+    assert_same(INTEGER_LABELS, (logits, labels[:, :1]), 3e-6)
+    ruled_out = logits.at[0, 0, 0].set(-jnp.inf)
+    assert_same(INTEGER_LABELS, (ruled_out, labels), 3e-6)
+    nothing = jnp.zeros((1, 1, 4), bool)
+    value, gradient = jax.value_and_grad(
+        lambda x: losses.softmax_cross_entropy_with_integer_labels(x, labels, where=nothing).sum()
+    )(logits)
+    assert value == 0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("kwargs", [{}, {"axis": 0}, {"axis": None}, {"axis": (0, 1)}, {"where": MASK}])
+@pytest.mark.parametrize("alpha", [0.1, 1.0, -0.5])
+def test_smooth_labels_matches_optax(alpha: float, kwargs: dict[str, Any], dtype: Any) -> None:
+    labels = jax.nn.one_hot(jnp.array([1, 3, 0]), 4, dtype=dtype)
+    got, want = losses.smooth_labels(labels, alpha, **kwargs), optax.smooth_labels(labels, alpha, **kwargs)
+    assert got.dtype == want.dtype == dtype
+    np.testing.assert_allclose(got, want, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_smooth_labels_without_a_class_stays_finite() -> None:
+    assert jnp.isfinite(losses.smooth_labels(jnp.ones((2, 3)), 0.1, where=jnp.zeros(3, bool))).all()
+
+
+# CTC ---------------------------------------------------------------------------------------------------------------
+
+
+def ctc_case(seed: int, batch: int, frames: int, classes: int, length: int, blank: int) -> tuple[jax.Array, ...]:
+    rng = np.random.default_rng(seed)
+    logits = 3.0 * rng.normal(size=(batch, frames, classes))
+    logit_paddings = rng.random((batch, frames)) < 0.2
+    labels = (blank + rng.integers(1, classes, (batch, length))) % classes
+    label_paddings = np.arange(length)[None] >= rng.integers(0, length + 1, (batch, 1))
+    return tuple(
+        jnp.asarray(a, dtype)
+        for a, dtype in [(logits, "f"), (logit_paddings, "f"), (labels, "i"), (label_paddings, "f")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("seed", "batch", "frames", "classes", "length", "blank"),
+    [(0, 2, 9, 4, 3, 0), (1, 3, 8, 3, 4, 1), (2, 1, 5, 5, 1, 4), (3, 2, 4, 2, 0, 0), (4, 2, 1, 3, 1, 0)],
+)
+def test_ctc_matches_optax(seed: int, batch: int, frames: int, classes: int, length: int, blank: int) -> None:
+    logits, *rest = ctc_case(seed, batch, frames, classes, length, blank)
+    got = losses.ctc_loss_with_forward_probs(logits, *rest, blank, -1e4)  # pyright: ignore[reportArgumentType]
+    want = optax.ctc_loss_with_forward_probs(logits, *rest, blank_id=blank, log_epsilon=-1e4)
+    for g, w in zip(got, want, strict=True):
+        assert g.shape == w.shape
+        assert g.dtype == w.dtype
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)
+    gradients = [
+        jax.grad(lambda x, f=f: f("ctc_loss", x, *rest, blank_id=blank).sum())(logits) for f in (ours, oracle)
+    ]
+    # One label too many for the frames: a difference of numbers near 1e5, where float32 keeps two decimals.
+    np.testing.assert_allclose(gradients[0], gradients[1], atol=5e-2 if got[0].max() > 5e3 else 2e-5)
+
+
+def enumerated(log_probs: np.ndarray, labels: list[int], blank: int) -> float:
+    """The loss as the definition has it: the sum over every alignment."""
+    total = 0.0
+    for path in itertools.product(range(log_probs.shape[1]), repeat=log_probs.shape[0]):
+        merged = [c for i, c in enumerate(path) if i == 0 or c != path[i - 1]]
+        if [c for c in merged if c != blank] == labels:
+            total += np.exp(sum(log_probs[t, c] for t, c in enumerate(path)))
+    return -np.log(total)
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1, 1], [2], []])
+def test_ctc_sums_over_alignments(labels: list[int]) -> None:
+    """Against every alignment, with a padded frame of NaN in the middle and padded labels out of range."""
+    logits = jnp.asarray(np.random.default_rng(5).normal(size=(1, 6, 3)), jnp.float32).at[0, 2].set(jnp.nan)
+    frame_padding = jnp.zeros((1, 6), bool).at[0, 2].set(True)
+    padded = jnp.asarray([labels + [-1] * (3 - len(labels))])
+    label_padding = padded < 0
+    want = enumerated(np.asarray(jax.nn.log_softmax(jnp.delete(logits[0], 2, axis=0)), np.float64), labels, 0)
+    value, gradient = jax.value_and_grad(lambda x: losses.ctc_loss(x, frame_padding, padded, label_padding)[0])(logits)
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    assert jnp.isfinite(gradient).all()
+    assert not gradient[0, 2].any()
+    assert gradient[0, 3].any()
+
+
+def test_ctc_edges() -> None:
+    logits, logit_paddings, labels, label_paddings = ctc_case(0, 2, 9, 4, 3, 0)
+    half = losses.ctc_loss(logits.astype(jnp.bfloat16), logit_paddings, labels, label_paddings)
+    assert half.dtype == jnp.float32
+    np.testing.assert_allclose(half, losses.ctc_loss(logits, logit_paddings, labels, label_paddings), rtol=2e-2)
+    no_frames = losses.ctc_loss(logits[:, :0], logit_paddings[:, :0], labels, jnp.array([[1, 1, 1], [0, 1, 1]]))
+    np.testing.assert_allclose(no_frames, [0.0, 1e5])
+    wrong = losses.ctc_loss(logits, 0 * logit_paddings, labels.at[0, 0].set(4), 0 * label_paddings)
+    np.testing.assert_array_equal(jnp.isnan(wrong), [True, False])
+    value, gradient = jax.value_and_grad(
+        lambda x: losses.ctc_loss(1e4 * x, logit_paddings, labels, label_paddings).sum()
+    )(logits)
+    assert jnp.isfinite(value)
+    assert jnp.isfinite(gradient).all()
+
+
+# Errors ------------------------------------------------------------------------------------------------------------
+
+X = jnp.ones((2, 3))
+I = jnp.ones((2, 3), int)  # noqa: E741
+CTC = (jnp.ones((2, 4, 3)), jnp.zeros((2, 4)), jnp.ones((2, 2), int), jnp.zeros((2, 2)))
+
+
+def ctc_with(position: int, value: Any) -> tuple[Any, ...]:
+    return (*CTC[:position], value, *CTC[position + 1 :])
+
+
+Case = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], type[Exception], str]
+ERRORS: list[Case] = [
+    (losses.squared_error, (I, X), {}, TypeError, "squared_error: predictions must have a floating-point.*int32"),
+    (losses.l2_loss, (X, X[:, :1]), {}, ValueError, r"l2_loss: .*\(2, 3\), targets \(2, 1\); reshape"),
+    (losses.squared_error, (X, 1.0), {}, ValueError, r"\(2, 3\), targets \(\)"),
+    (losses.huber_loss, (I,), {}, TypeError, "huber_loss: predictions"),
+    (losses.huber_loss, (X,), {"delta": -1.0}, ValueError, "huber_loss: delta must not be negative, got -1.0"),
+    (losses.log_cosh, (X, X[:, :2]), {}, ValueError, r"predictions \(2, 3\), targets \(2, 2\)"),
+    (losses.hinge_loss, (X, X[:, :2]), {}, ValueError, "hinge_loss: shapes do not broadcast"),
+    (losses.hinge_loss, (X, X + 1j), {}, TypeError, "targets must be real, got complex64"),
+    (losses.sigmoid_binary_cross_entropy, (X, [1.0]), {}, TypeError, "labels must be an array .* got list"),
+    (losses.sigmoid_binary_cross_entropy, (X, None), {}, TypeError, "got NoneType"),
+    (losses.sigmoid_binary_cross_entropy, (I, X), {}, TypeError, "logits must have a floating-point"),
+    (losses.softmax_cross_entropy, (X, X[:, :2]), {}, ValueError, r"logits \(2, 3\), labels \(2, 2\)"),
+    (losses.softmax_cross_entropy, (X, X), {"axis": 2}, ValueError, r"axis 2 is out of range for shape \(2, 3\)"),
+    (losses.softmax_cross_entropy, (X, X), {"axis": (0, -2)}, ValueError, "names one axis of shape .* twice"),
+    (losses.softmax_cross_entropy, (X, X), {"where": I}, TypeError, "where must be boolean, got int32"),
+    (losses.kl_divergence, (X, X), {"where": I[0, :2] > 0}, ValueError, r"where has shape \(2,\)"),
+    (losses.kl_divergence, (X, I), {}, TypeError, "kl_divergence: targets must have a floating-point"),
+    (losses.convex_kl_divergence, (1.0, 1.0), {}, ValueError, r"axis -1 is out of range for shape \(\)"),
+    (losses.cosine_similarity, (X, I), {}, TypeError, "cosine_similarity: targets"),
+    (losses.cosine_distance, (X, X[:, :2]), {}, ValueError, "shapes do not broadcast"),
+    (losses.smooth_labels, (I, 0.1), {}, TypeError, "smooth_labels: labels must have a floating-point"),
+    (losses.softmax_cross_entropy_with_integer_labels, (X, X[:, 0]), {}, TypeError, "integer dtype, got float32"),
+    (losses.softmax_cross_entropy_with_integer_labels, (X, I), {}, ValueError, r"labels have shape \(2, 3\), logits"),
+    (losses.softmax_cross_entropy_with_integer_labels, (X, I[0]), {}, ValueError, r"per distribution, shape \(2,\)"),
+    (losses.softmax_cross_entropy_with_integer_labels, (X, I[0, 0]), {"axis": None}, ValueError, "got None"),
+    (losses.ctc_loss, ctc_with(0, X), {}, ValueError, r"logits must have shape .* got \(2, 3\)"),
+    (losses.ctc_loss, ctc_with(0, jnp.ones((2, 4, 3), int)), {}, TypeError, "logits must have a floating-point"),
+    (losses.ctc_loss, ctc_with(1, X), {}, ValueError, r"logit_paddings must have shape \(2, 4\)"),
+    (losses.ctc_loss, ctc_with(2, X), {}, TypeError, "labels must have an integer"),
+    (losses.ctc_loss, ctc_with(2, I[:1]), {}, ValueError, r"labels must have shape \(2, number of labels\)"),
+    (losses.ctc_loss, ctc_with(3, X), {}, ValueError, r"label_paddings must have the shape of labels, \(2, 2\)"),
+    (losses.ctc_loss, CTC, {"blank_id": 3}, ValueError, r"blank_id must be a class in \[0, 3\), got 3"),
+    (losses.ctc_loss, CTC, {"blank_id": -1}, ValueError, "got -1"),
+]
+
+
+@pytest.mark.parametrize(("loss", "args", "kwargs", "error", "message"), ERRORS)
+def test_errors(
+    loss: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        loss(*args, **kwargs)
+    with pytest.raises(error, match=message):  # traced arguments are refused alike
+        jax.eval_shape(lambda first: loss(first, *args[1:], **kwargs), args[0])
