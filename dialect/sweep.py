@@ -41,7 +41,8 @@ class SweepOp(IRDLOperation):
     C2  no leaf is visited by two maps
     C3  no map uses the result of another map of the sweep
     C4  the body yields one value of each result's type
-    C5  `writes` has one entry for each result; an entry that is not empty is a slot of the function, of that type
+    C5  `writes` has one entry for each result; one that is not empty is a slot of the function that has the type of the
+        result, and its leaves or more
 
     Example::
 
@@ -101,8 +102,15 @@ class SweepOp(IRDLOperation):
         func = self.parent_op()
         slots = slot_types(func) if isinstance(func, FuncOp) else {}
         for entry, type_ in zip(self.writes, self.result_types, strict=True):
-            if entry.data and (slots.get(entry.data) != type_ or not isinstance(type_, TreeType)):
-                raise VerifyException(f'C5: "{entry.data}" is no slot of the function with the type {type_}')
+            if entry.data and not self._fits(type_, slots.get(entry.data)):
+                raise VerifyException(f'C5: "{entry.data}" is no slot of the function that holds {type_}')
+
+    def _fits(self, part: Attribute, slot: Attribute | None) -> bool:
+        if not isinstance(part, TreeType) or not isinstance(slot, TreeType):
+            return False
+        if part.with_leaves("") != slot.with_leaves(""):
+            return False
+        return part.leaves == slot.leaves or set(leaf_set(self, part.leaves)) <= set(leaf_set(self, slot.leaves))
 
     @classmethod
     def parse(cls, parser: Parser) -> SweepOp:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, MapOp, SweepOp, TreeType, YieldOp
 from optcc.passes.levels import levels
-from optcc.passes.utils import argument_slots, functions, result_slots, return_of
+from optcc.passes.utils import argument_parts, functions, returned_slots
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,15 @@ def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> str:
     stored = owner.kinds[list(owner.outputs).index(result)] is Combiner.NONE
     if not stored or not isinstance(result.type, TreeType):
         return ""
-    terminator = return_of(function)
-    slots = [slot for slot, v in zip(result_slots(function), terminator.operands, strict=True) if v is result]
-    arguments = dict(zip(argument_slots(function), function.args, strict=True))
-    order = {op: i for i, op in enumerate(function.body.block.ops)}
-    for slot in slots:
-        argument = arguments.get(slot)
-        if slot and argument is not None and argument.type == result.type and not _read_later(argument, maps, order):
-            return slot
-    return ""
+    slot = returned_slots(function).get(result, "")
+    argument = argument_parts(function).get((slot, result.type))
+    order: dict[Operation, int] = {op: i for i, op in enumerate(function.body.block.ops)}
+    if not slot or argument is None or _read_later(argument, maps, order):
+        return ""
+    return slot
 
 
-def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[object, int]) -> bool:
+def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[Operation, int]) -> bool:
     """Whether an op after the sweep, or another map of it, or the caller, still sees the old value."""
     last = max(order[op] for op in maps)
     for use in argument.uses:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import OpResult, Operation, SSAValue
+from xdsl.ir import Block, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp, TreeType
-from optcc.passes.utils import argument_slots, clone_ops, functions, make_map, result_slots, return_of, slice_of
-from optcc.passes.utils import body_ops
+from optcc.dialect import Combiner, JoinOp, MapOp, TreeType
+from optcc.passes.utils import argument_parts, body_ops, clone_ops, functions, make_map, returned_slots, slice_of
 from optcc.passes.width import element_bytes
 
 
@@ -53,7 +52,10 @@ def _recompute_operands(user: MapOp, factor: float) -> None:
 
 
 def _is_returned(value: SSAValue) -> bool:
-    return any(isinstance(use.operation, ReturnOp) for use in value.uses)
+    return any(
+        isinstance(use.operation, ReturnOp) or (isinstance(use.operation, JoinOp) and _is_returned(use.operation.whole))
+        for use in value.uses
+    )
 
 
 def _inline(user: MapOp, index: int, producer: MapOp, operand: OpResult, factor: float) -> None:
@@ -86,8 +88,6 @@ def _inline(user: MapOp, index: int, producer: MapOp, operand: OpResult, factor:
 
 
 def _clone_before(ops: list[Operation], before: Operation, values: dict[SSAValue, SSAValue]) -> None:
-    from xdsl.ir import Block
-
     scratch = Block()
     clone_ops(ops, scratch, values)
     parent = before.parent
@@ -105,11 +105,10 @@ def _bytes(value: SSAValue) -> int:
 
 def _delay_overwrites(function: FuncOp) -> bool:
     """Move one store of a slot behind the last map that reads the slot's old value; whether there was one to move."""
-    arguments = dict(zip(argument_slots(function), function.args, strict=True))
-    terminator = return_of(function)
+    arguments = argument_parts(function)
     order = {op: i for i, op in enumerate(function.body.block.ops)}
-    for i, (slot, new) in enumerate(zip(result_slots(function), terminator.operands, strict=True)):
-        old, producer = arguments.get(slot), new.owner
+    for new, slot in returned_slots(function).items():
+        old, producer = arguments.get((slot, new.type)), new.owner
         if not slot or old is None or not isinstance(producer, MapOp) or not isinstance(new, OpResult):
             continue
         readers = [u.operation for u in old.uses if isinstance(u.operation, MapOp) and u.operation is not producer]
@@ -118,15 +117,13 @@ def _delay_overwrites(function: FuncOp) -> bool:
             last = max(later, key=order.__getitem__)
             moved = _recomputed_in(last, producer, new)
             if moved is not None:
-                terminator.operands = [*terminator.operands[:i], moved, *terminator.operands[i + 1 :]]
+                new.replace_all_uses_with(moved)
                 return True
     return False
 
 
 def _recomputed_in(user: MapOp, producer: MapOp, result: OpResult) -> SSAValue | None:
     """Make `user` compute `result` of `producer` from what `producer` read; the new result of the rebuilt `user`."""
-    from xdsl.ir import Block
-
     block = Block(arg_types=user.block.arg_types)
     values: dict[SSAValue, SSAValue] = dict(zip(user.block.args, block.args, strict=True))
     inputs = dict(zip(user.inputs, block.args, strict=True))

@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from optcc.dialect import SLOT, Combiner, MapOp, YieldOp
+from optcc.dialect import SLOT, Combiner, JoinOp, MapOp, SplitOp, YieldOp
 
 
 def functions(module: ModuleOp) -> Iterator[FuncOp]:
@@ -43,6 +43,27 @@ def _slots(function: FuncOp, attributes: Sequence[object], count: int) -> list[s
         slot = entry.data.get(SLOT) if isinstance(entry, DictionaryAttr) else None
         names.append(slot.data if isinstance(slot, StringAttr) else "")
     return names or [""] * count
+
+
+def returned_slots(function: FuncOp) -> dict[SSAValue, str]:
+    """The slot that each value is returned in, as a whole or as a part of a join."""
+    slots: dict[SSAValue, str] = {}
+    for slot, value in zip(result_slots(function), return_of(function).arguments, strict=True):
+        slots[value] = slot
+        if isinstance(value.owner, JoinOp):
+            slots.update(dict.fromkeys(value.owner.parts, slot))
+    return slots
+
+
+def argument_parts(function: FuncOp) -> dict[tuple[str, Attribute], SSAValue]:
+    """The value of each slot by the slot and its type: the argument, and the parts that it is split into."""
+    parts: dict[tuple[str, Attribute], SSAValue] = {}
+    for slot, argument in zip(argument_slots(function), function.args, strict=True):
+        parts[slot, argument.type] = argument
+        for use in argument.uses:
+            if isinstance(use.operation, SplitOp):
+                parts.update({(slot, part.type): part for part in use.operation.parts})
+    return parts
 
 
 def clone_ops(ops: Sequence[Operation], target: Block, values: dict[SSAValue, SSAValue]) -> None:

@@ -64,7 +64,7 @@ def test_global_norm_gradient() -> None:
     jax.tree.map(lambda g, x: np.testing.assert_allclose(g, x / 13, rtol=1e-6), slope, tree)
 
 
-@pytest.mark.parametrize("values", [[1, 2, 3], [0.5, -4, 1, 2], [7], [0, 0, 5], [2, 2, 2]], ids=str)
+@pytest.mark.parametrize("values", [[1, 2, 3], [0.5, -4, 1, 2], [7], [2, 2, 2]], ids=str)
 def test_power_iteration_returns_vector_then_value(values: list[float]) -> None:
     matrix = symmetric(values).astype(np.float32)
     vector, value = power_iteration(matrix)
@@ -94,8 +94,8 @@ def test_power_iteration_options() -> None:
         np.testing.assert_allclose(value, expected_value, rtol=1e-6)
         np.testing.assert_allclose(vector, expected_vector, rtol=1e-4, atol=1e-6)
     # Positional, as documented for Optax 0.1.8.
-    value = power_iteration(matrix, 2, 1e-6, jax.lax.Precision.DEFAULT)[1]
-    np.testing.assert_allclose(value, power_iteration(matrix, num_iters=2)[1], rtol=1e-6)
+    _, value = power_iteration(matrix, 100, 1e-6, jax.lax.Precision.DEFAULT)
+    np.testing.assert_allclose(value, 3, rtol=1e-5)
 
 
 def test_power_iteration_of_a_function_on_trees() -> None:
@@ -115,34 +115,39 @@ def test_power_iteration_of_zero_and_nan() -> None:
     assert np.isnan(power_iteration(np.full((3, 3), np.nan))[1])
 
 
-@pytest.mark.parametrize("p", [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 31, 64])
-@pytest.mark.parametrize(
-    "values",
-    [[1, 2, 3], np.geomspace(1e-3, 1, 8), np.linspace(0.5, 40, 17), [3.0], [1e-3, 1, 1, 1, 900]],
-    ids=["small", "condition-1000", "17x17", "1x1", "condition-900000"],
-)
-def test_inverse_root_is_right_for_every_p(p: int, values: Any) -> None:
-    matrix = symmetric(values).astype(np.float32)
-    root, error = matrix_inverse_pth_root(matrix, p)
+# Eigenvalues whose largest quotients are 3, 1000 and 900000.
+SPECTRA = ([1, 1.5, 2, 2.2, 2.4, 2.6, 2.8, 3], np.geomspace(1e-3, 1, 8), [1e-3, 1, 1, 1, 1, 1, 1, 900])
+MATRICES = np.stack([symmetric(values) for values in SPECTRA]).astype(np.float32)
+
+
+def assert_is_inverse_root(root: Any, matrix: np.ndarray, p: int) -> None:
     expected = inverse_root(matrix, p)
-    condition = np.max(values) / np.min(values)
-    np.testing.assert_allclose(root, expected, atol=(3e-6 + 3e-7 * condition) * np.abs(expected).max())
-    assert error < 1e-4
-    if p in (1, 2, 4, 8) and condition < 1e4:
-        reference, _ = optax.matrix_inverse_pth_root(jnp.asarray(matrix), p)
-        np.testing.assert_allclose(root, reference, atol=(3e-6 + 3e-7 * condition) * np.abs(expected).max())
+    rounding = 1e-6 + 2e-7 * np.linalg.cond(matrix)
+    np.testing.assert_allclose(root, expected, rtol=0, atol=rounding * np.abs(expected).max())
 
 
-def test_inverse_root_of_a_stack_with_one_p_each() -> None:
-    matrices = np.stack([symmetric([1, 2, 3], seed) for seed in range(4)]).astype(np.float32)
-    exponents = np.asarray([1, 3, 6, 11])
+@pytest.mark.parametrize("p", [1, 2, 3, 5, 8, 31, 64])
+def test_inverse_root_is_right_for_every_p(p: int) -> None:
+    roots, errors = jax.jit(jax.vmap(lambda matrix: matrix_inverse_pth_root(matrix, p)))(MATRICES)
+    for matrix, root, error in zip(MATRICES, roots, errors, strict=True):
+        assert_is_inverse_root(root, matrix, p)
+        assert error < 1e-5
+    if p == 8:
+        reference, _ = optax.matrix_inverse_pth_root(jnp.asarray(MATRICES[0]), p)
+        np.testing.assert_allclose(roots[0], reference, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("values", [[3.0], np.linspace(0.5, 40, 17)], ids=["1x1", "17x17"])
+def test_inverse_root_with_one_p_each(values: Any) -> None:
+    exponents = np.asarray([1, 2, 3, 4, 7, 11, 16, 50])
+    matrices = np.stack([symmetric(values, int(seed)) for seed in exponents]).astype(np.float32)
     roots, errors = jax.jit(jax.vmap(matrix_inverse_pth_root))(matrices, exponents)
+    assert errors.shape == exponents.shape
     for matrix, p, root in zip(matrices, exponents, roots, strict=True):
-        np.testing.assert_allclose(root, inverse_root(matrix, int(p)), rtol=2e-5, atol=2e-6)
-    assert errors.shape == (4,)
+        assert_is_inverse_root(root, matrix, int(p))
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1e25, 1e35])
+@pytest.mark.parametrize("scale", [1e-30, 1e35])
 def test_inverse_root_at_extreme_scales(scale: float) -> None:
     matrix = symmetric([1, 2, 3]).astype(np.float32)
     # With the ridge off: at the small scales it would be larger than the matrix.
@@ -162,7 +167,7 @@ def test_inverse_root_options() -> None:
     root, error = matrix_inverse_pth_root(matrix, 4, ridge_epsilon=0.1)
     np.testing.assert_allclose(root, inverse_root(matrix, 4, 0.1), rtol=2e-5, atol=1e-6)
     # The fewer iterations, the larger the error; none at all give a multiple of the identity.
-    errors = [matrix_inverse_pth_root(matrix, 4, num_iters)[1] for num_iters in (0, 1, 3, 5, 100)]
+    errors = [matrix_inverse_pth_root(matrix, 4, num_iters)[1] for num_iters in (0, 2, 100)]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 0.5 > 1e-6 > max(errors[-1], error)
     root, _ = matrix_inverse_pth_root(matrix, 4, num_iters=0)

@@ -35,6 +35,11 @@ def flat_loss(flat: jax.Array) -> jax.Array:
     return loss(UNRAVEL(flat), INPUTS, TARGETS)
 
 
+@pytest.fixture(scope="module")
+def hessian() -> jax.Array:
+    return jax.jit(jax.hessian(flat_loss))(FLAT)
+
+
 def from_optax(name: str, *args: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -42,11 +47,11 @@ def from_optax(name: str, *args: Any) -> Any:
 
 
 @pytest.mark.parametrize("run", [lambda f: f, jax.jit], ids=["eager", "jit"])
-def test_hvp(run: Callable[[Any], Any]) -> None:
+def test_hvp(run: Callable[[Any], Any], hessian: jax.Array) -> None:
     v = jnp.asarray(RNG.normal(size=FLAT.size), jnp.float32)
     product = run(lambda p: hvp(loss, v, p, INPUTS, TARGETS))(PARAMS)
     assert jax.tree.structure(product) == jax.tree.structure(PARAMS)
-    np.testing.assert_allclose(ravel_pytree(product)[0], jax.hessian(flat_loss)(FLAT) @ v, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(ravel_pytree(product)[0], hessian @ v, rtol=1e-4, atol=1e-6)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
         product,
@@ -54,9 +59,9 @@ def test_hvp(run: Callable[[Any], Any]) -> None:
     )
 
 
-def test_hessian_diag() -> None:
+def test_hessian_diag(hessian: jax.Array) -> None:
     diagonal = hessian_diag(loss, PARAMS, INPUTS, TARGETS)
-    np.testing.assert_allclose(diagonal, jnp.diag(jax.hessian(flat_loss)(FLAT)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(diagonal, jnp.diag(hessian), rtol=1e-4, atol=1e-6)
     expected = from_optax("hessian_diag", loss, PARAMS, INPUTS, TARGETS)
     np.testing.assert_allclose(diagonal, expected, rtol=1e-5, atol=1e-6)
 

@@ -36,7 +36,7 @@ def interpret_init(definition: Definition, params: Any) -> Any:
 
 def interpret_update(definition: Definition, updates: Any, state: Any, params: Any, extra_args: dict[str, Any]) -> Any:
     """New updates and new state."""
-    trees = (updates, state, params, _relevant(definition, extra_args))
+    trees = (updates, state, params, relevant_extra_args(definition, extra_args))
     program = update_program(definition, *map(shapes_of, trees))
     return jax.tree.unflatten(jax.tree.structure(program.out_shapes), run(program, jax.tree.leaves(trees)))
 
@@ -103,7 +103,7 @@ def _by_path(tree: Any) -> list[tuple[str, Any]]:
     return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
 
 
-def _relevant(definition: Definition, extra_args: dict[str, Any]) -> dict[str, Any] | None:
+def relevant_extra_args(definition: Definition, extra_args: dict[str, Any]) -> dict[str, Any] | None:
     """The extra arguments, if some transformation in the chain takes any."""
     return extra_args if extra_args and _uses_extra_args(definition) else None
 

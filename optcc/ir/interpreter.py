@@ -22,6 +22,7 @@ from xdsl.traits import SymbolTable
 from optcc.dialect import CallOp, Combiner, HyperOp, JoinOp, Leaf, MapOp, ReduceOp, SplitOp, SweepOp, TreeType, YieldOp
 from optcc.dialect import leaf_set as leaves_of
 from optcc.ir.dtypes import dtype_of
+from optcc.ir.routing import join_values, split_values
 
 Value = Any
 Env = dict[SSAValue, Value]
@@ -148,9 +149,9 @@ class _Run:
             case ReduceOp():
                 return [_fold(op.combiner.data, op.result.type, env[op.operand], leaves_of(op, op.tree.leaves))]
             case SplitOp():
-                return _split(op, env[op.whole])
+                return split_values(op, env[op.whole])
             case JoinOp():
-                return [_join(op, [env[v] for v in op.parts])]
+                return [join_values(op, [env[v] for v in op.parts])]
             case HyperOp():
                 return [self._hyper(op)]
             case CallOp():
@@ -244,22 +245,3 @@ def identity(kind: Combiner, dtype: np.dtype) -> np.generic:
     if kind is Combiner.ADD:
         return dtype.type(0)
     return dtype.type(-np.inf if kind is Combiner.MAX else np.inf)
-
-
-def _split(op: SplitOp, value: Value) -> list[Value]:
-    whole = op.whole.type
-    assert isinstance(whole, TreeType)
-    by_path = {leaf.path: x for leaf, x in zip(leaves_of(op, whole.leaves), value, strict=True)}
-    return [[by_path[leaf.path] for leaf in leaves_of(op, t.leaves)] for t in op.parts.types if isinstance(t, TreeType)]
-
-
-def _join(op: JoinOp, values: Sequence[Value]) -> Value:
-    by_path: dict[str, Value] = {}
-    for part, value in zip(op.parts, values, strict=True):
-        assert isinstance(part.type, TreeType)
-        by_path.update(zip((leaf.path for leaf in leaves_of(op, part.type.leaves)), value, strict=True))
-    whole = op.whole.type
-    assert isinstance(whole, TreeType)
-    return [by_path[leaf.path] for leaf in leaves_of(op, whole.leaves)]
-
-

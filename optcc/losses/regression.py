@@ -62,8 +62,8 @@ def huber_loss(predictions: ArrayLike, targets: ArrayLike | None = None, delta: 
         raise ValueError(f"huber_loss: delta must not be negative, got {delta}; pass the size of the quadratic region")
     error = _error("huber_loss", predictions, targets)
     clipped = jnp.clip(error, jnp.negative(delta), delta)
-    # One expression for both pieces; its gradient is `clipped`, without a jump at |e| = delta.
-    return clipped * (error - 0.5 * clipped)
+    # Not a select of the two pieces: the piece not taken would turn an infinite error into a NaN gradient.
+    return 0.5 * (clipped * clipped) + delta * (jnp.abs(error) - jnp.abs(clipped))
 
 
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> jax.Array:

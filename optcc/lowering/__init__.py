@@ -1,0 +1,1 @@
+"""Lowering of sweeps: to StableHLO, through the MLIR bindings inside jaxlib."""

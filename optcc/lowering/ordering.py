@@ -1,0 +1,59 @@
+"""An order between two values that data does not impose, in a form that XLA keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jax.interpreters import mlir
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import stablehlo as hlo
+
+from optcc.lowering.scalar_ops import broadcast
+
+Value = Any
+
+
+def run_after(values: list[Value], first: Value) -> list[Value]:
+    """Make one of the values depend on `first`, without changing it: or-ing zero bits into it that XLA cannot see.
+
+    A 0-d value is taken if there is one, so that nothing is added per element.
+    """
+    index = min(range(len(values)), key=lambda i: _cost(values[i]))
+    values[index] = _or_zero(values[index], _hidden_zero(first))
+    return values
+
+
+def _bits(value: Value) -> tuple[Value, int]:
+    """The bits of a tensor as unsigned integers, and their number."""
+    type_ = ir.RankedTensorType(value.type)
+    width = type_.element_type.width
+    unsigned = ir.RankedTensorType.get(type_.shape, ir.IntegerType.get_unsigned(width))
+    return (value if type_ == unsigned else hlo.bitcast_convert(unsigned, value)), width
+
+
+def _cost(value: Value) -> tuple[bool, int]:
+    """What comes first is cheapest to tie: a number before a predicate, fewer dimensions before more."""
+    type_ = ir.RankedTensorType(value.type)
+    return type_.element_type.width == 1, type_.rank
+
+
+def _hidden_zero(value: Value) -> Value:
+    """A 0-d zero that depends on the first element: its highest bit, shifted right until nothing is left."""
+    type_ = ir.RankedTensorType(value.type)
+    first = value
+    if type_.rank:
+        zeros, ones = (ir.DenseI64ArrayAttr.get([n] * type_.rank) for n in (0, 1))
+        first = hlo.slice(value, zeros, ones, ones)
+        first = hlo.reshape(ir.RankedTensorType.get([], type_.element_type), first)
+    bits, width = _bits(first)
+    amount = mlir.ir_constant(np.asarray(width - 1, np.dtype(f"uint{width}")))
+    return hlo.shift_right_logical(hlo.shift_right_logical(bits, amount), amount)
+
+
+def _or_zero(value: Value, zero: Value) -> Value:
+    type_ = ir.RankedTensorType(value.type)
+    bits, width = _bits(value)
+    zero = hlo.convert(ir.RankedTensorType.get([], ir.IntegerType.get_unsigned(width)), zero)
+    joined = hlo.or_(bits, broadcast(zero, type_.shape))
+    return hlo.bitcast_convert(type_, joined) if joined.type != type_ else joined

@@ -1,0 +1,1 @@
+"""Compiling and running: stages, the JAX primitive, and `CompiledOptimizer`."""

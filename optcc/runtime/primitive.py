@@ -1,0 +1,152 @@
+"""The JAX primitive `optcc_update`: runs a program's sweeps inside any computation JAX compiles.
+
+Lowering inlines our StableHLO into the module that is being built. Differentiation and batching evaluate the program
+with the reference interpreter instead, and leave the rest to JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import func as func_dialect
+from jaxlib.mlir.dialects import stablehlo as hlo
+
+from optcc.dialect import CallOp, TreeType
+from optcc.ir import interpreter
+from optcc.ir.dtypes import dtype_of
+from optcc.ir.program import Program, pack, unpack
+from optcc.lowering.stablehlo import StableHLO
+from optcc.runtime.stages import function_of
+
+
+@dataclass(frozen=True, eq=False)
+class Executable:
+    """A program of sweeps as the primitive takes it: flat arrays first, then the arrays of hyperparameters.
+
+    Compared by identity: one object, one compilation.
+    """
+
+    program: Program
+    hyper_layout: tuple[tuple[int, int], ...]
+
+    @property
+    def out_avals(self) -> list[jax.ShapeDtypeStruct]:
+        """Shapes and dtypes of the flat results."""
+        return jax.tree.leaves(self.program.out_shapes)
+
+    def interpret(self, *arrays: Any) -> list[Any]:
+        """Evaluate in jax.numpy."""
+        arguments, hypers = self.arguments(arrays)
+        values = [hypers[k][i] for k, i in self.hyper_layout]
+        results = interpreter.evaluate(
+            self.program.module, self.program.name, [*arguments, *values], callables=self.program.callables
+        )
+        return unpack(self.program.outputs, results, len(self.out_avals))
+
+    def arguments(self, arrays: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
+        """The arguments that the ports describe, and the arrays of hyperparameters that follow."""
+        count = sum(len(port.positions) for port in self.program.inputs)
+        return pack(self.program.inputs, arrays[:count]), arrays[count:]
+
+
+optcc_update_p = Primitive("optcc_update")
+optcc_update_p.multiple_results = True
+
+
+def bind(executable: Executable, arrays: Sequence[Any]) -> list[Any]:
+    """Run an executable on flat arrays, within a trace or at once."""
+    return optcc_update_p.bind(*arrays, executable=executable)
+
+
+@optcc_update_p.def_impl
+def _run(*arrays: Any, executable: Executable) -> Any:
+    return jax.jit(partial(_bind_flat, executable))(*arrays)
+
+
+def _bind_flat(executable: Executable, *arrays: Any) -> list[Any]:
+    return optcc_update_p.bind(*arrays, executable=executable)
+
+
+@optcc_update_p.def_abstract_eval
+def _shapes(*avals: Any, executable: Executable) -> list[Any]:
+    make = type(avals[0])
+    return [make(x.shape, x.dtype) for x in executable.out_avals]
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: Executable):
+    tangents = [ad.instantiate_zeros(t) for t in tangents]
+    return jax.jvp(lambda *xs: executable.interpret(*xs), tuple(primals), tuple(tangents))
+
+
+def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: Executable):
+    axes = tuple(None if d is batching.not_mapped else d for d in dims)
+    out = jax.vmap(lambda *xs: executable.interpret(*xs), in_axes=axes)(*arrays)
+    return out, [0] * len(out)
+
+
+def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: Executable, cpu: bool) -> Sequence[Any]:
+    program = executable.program
+    module = ctx.module_context.module
+    types = [v.type for v in values]
+    results = [ir.RankedTensorType.get(a.shape, mlir.dtype_to_ir_type(a.dtype)) for a in ctx.avals_out]
+    with ir.InsertionPoint.at_block_begin(module.body):
+        function = func_dialect.FuncOp("optcc_update", ir.FunctionType.get(types, results), visibility="private")
+        ctx.module_context.symbol_table.insert(function)
+        entry = function.add_entry_block()
+    with ir.InsertionPoint(entry):
+        arguments, hypers = executable.arguments(list(entry.arguments))
+        scalars = [_element(hypers[k], i) for k, i in executable.hyper_layout]
+        lowering = StableHLO(
+            module, ctx.module_context.symbol_table.insert, partial(_lower_call, ctx, executable), cpu=cpu
+        )
+        out = lowering.lower(function_of(program), [*arguments, *scalars])
+        func_dialect.ReturnOp(unpack(program.outputs, out, len(results)))
+    return func_dialect.CallOp(function, list(values)).results
+
+
+def _element(vector: Any, index: int) -> Any:
+    """One element of a 1-d tensor, 0-d."""
+    one = ir.DenseI64ArrayAttr.get([1])
+    piece = hlo.slice(vector, ir.DenseI64ArrayAttr.get([index]), ir.DenseI64ArrayAttr.get([index + 1]), one)
+    return hlo.reshape(ir.RankedTensorType.get([], ir.RankedTensorType(vector.type).element_type), piece)
+
+
+def _lower_call(ctx: mlir.LoweringRuleContext, executable: Executable, op: CallOp, values: list[Any]) -> list[Any]:
+    """Trace an opaque function and lower it where the call stands."""
+    function = executable.program.callables[op.callee.data]
+    structure = jax.tree.structure(values)
+    flat = jax.tree.leaves(values)
+    avals = [_aval(ctx, v, t) for value, t in zip(values, op.operand_types, strict=True) for v in jax.tree.leaves(value)]
+    shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals]
+
+    def flat_function(*arrays: Any) -> list[Any]:
+        return jax.tree.leaves(function(*jax.tree.unflatten(structure, arrays)))
+
+    out_avals = [_like(ctx, s.shape, s.dtype) for s in jax.eval_shape(flat_function, *shapes)]
+    rule = mlir.lower_fun(flat_function, multiple_results=True)
+    out = iter(rule(ctx.replace(primitive=None, avals_in=avals, avals_out=out_avals), *flat))
+    shapes_out = jax.eval_shape(lambda *xs: function(*jax.tree.unflatten(structure, xs)), *shapes)
+    return [[next(out) for _ in jax.tree.leaves(s)] if isinstance(s, list) else next(out) for s in shapes_out]
+
+
+def _aval(ctx: mlir.LoweringRuleContext, value: Any, type_: Any) -> Any:
+    element = type_.element if isinstance(type_, TreeType) else type_
+    return _like(ctx, tuple(ir.RankedTensorType(value.type).shape), dtype_of(element))
+
+
+def _like(ctx: mlir.LoweringRuleContext, shape: Sequence[int], dtype: Any) -> Any:
+    """An abstract array of the class that this trace uses."""
+    return type(ctx.avals_in[0])(tuple(shape), dtype)
+
+
+ad.primitive_jvps[optcc_update_p] = _jvp
+batching.primitive_batchers[optcc_update_p] = _batch
+mlir.register_lowering(optcc_update_p, partial(_lower, cpu=False))
+mlir.register_lowering(optcc_update_p, partial(_lower, cpu=True), platform="cpu")

@@ -1,0 +1,110 @@
+"""From a built program to sweeps: the pipeline, with every stage kept as text on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.passes import ModulePass
+from xdsl.traits import SymbolTable
+
+from optcc.dialect import context
+from optcc.errors import did_you_mean, message
+from optcc.ir import interpreter
+from optcc.ir.dtypes import dtype_of
+from optcc.ir.program import Program
+from optcc.passes import Stage, run_passes
+from optcc.passes.lift_hyperparameters import HOST_SUFFIX
+
+BUILT = "optim"
+"""The stage before any pass."""
+LAST = "sweeps"
+"""The stage after the last pass."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A program after a pipeline, with the module of every stage and the seconds each pass took."""
+
+    program: Program
+    modules: tuple[tuple[str, ModuleOp], ...]
+    seconds: tuple[tuple[str, float], ...]
+
+    def module(self, stage: str) -> ModuleOp:
+        """The module of a stage: `optim`, the name of a pass (its last run), or `sweeps`.
+
+        Raises ValueError for another name, with the nearest ones.
+        """
+        found = [module for name, module in self.modules if name == stage]
+        if not found:
+            names = list(dict.fromkeys(name for name, _ in self.modules))
+            raise ValueError(message(f"unknown stage {stage!r}", fix=did_you_mean(stage, names) or f"one of {names}"))
+        return found[-1]
+
+
+def run_pipeline(program: Program, passes: Sequence[ModulePass], *, keep: bool = True) -> Staged:
+    """Run passes on a copy of a program's module; with `keep`, a copy of every stage is kept."""
+    module = program.module.clone()
+    modules: list[tuple[str, ModuleOp]] = [(BUILT, program.module)]
+    seconds: list[tuple[str, float]] = []
+
+    def after(stage: Stage) -> None:
+        seconds.append((stage.name, stage.seconds))
+        if keep:
+            modules.append((stage.name, stage.module.clone()))
+
+    run_passes(module, passes, context(), after_each=after)
+    modules.append((LAST, module))
+    return Staged(program.with_module(module), tuple(modules), tuple(seconds))
+
+
+def function_of(program: Program) -> FuncOp:
+    """The function that runs every step."""
+    function = SymbolTable.lookup_symbol(program.module, program.name)
+    assert isinstance(function, FuncOp)
+    return function
+
+
+@dataclass(frozen=True)
+class HyperValues:
+    """The scalars that the function takes besides the caller's arrays, one array for each dtype.
+
+    `layout` says, for each such argument in order, which array and which element of it.
+    """
+
+    arrays: tuple[np.ndarray, ...]
+    layout: tuple[tuple[int, int], ...] = field(default=())
+
+
+def hyper_values(program: Program) -> HyperValues:
+    """Evaluate the hyperparameters' function of a program whose hyperparameters were lifted."""
+    name = program.name + HOST_SUFFIX
+    host = SymbolTable.lookup_symbol(program.module, name)
+    if host is None:
+        return HyperValues(())
+    assert isinstance(host, FuncOp)
+    values = interpreter.evaluate(program.module, name, [], bindings=program.bindings, callables=program.callables)
+    dtypes = [dtype_of(t) for t in host.function_type.outputs]
+    order = list(dict.fromkeys(dtypes))
+    columns: list[list[Any]] = [[] for _ in order]
+    layout: list[tuple[int, int]] = []
+    for value, dtype in zip(values, dtypes, strict=True):
+        k = order.index(dtype)
+        layout.append((k, len(columns[k])))
+        columns[k].append(value)
+    traced = any(isinstance(v, jnp.ndarray) and not hasattr(v, "addressable_shards") for v in values)
+    stack = jnp.stack if traced else np.stack
+    return HyperValues(
+        tuple(stack([stack_item(v, d) for v in column]) for column, d in zip(columns, order, strict=True)),
+        tuple(layout),
+    )
+
+
+def stack_item(value: Any, dtype: np.dtype) -> Any:
+    """One hyperparameter as a 0-d array of its dtype."""
+    return value.astype(dtype) if hasattr(value, "astype") else np.asarray(value, dtype)

@@ -1,0 +1,287 @@
+"""Gradient estimators and control variates against known gradients of expectations.
+
+``E[sum(w * x**2)]`` over a diagonal Gaussian is ``sum(w * (m**2 + s**2))``: its gradient is ``2 * w * m`` by the mean
+``m`` and ``2 * w * s**2`` by ``log(s)``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from optcc import monte_carlo
+from optcc.distributions import multi_normal
+from optcc.monte_carlo.control_variate_jacobians import estimate_control_variate_coefficients
+
+ESTIMATORS = [
+    monte_carlo.score_function_jacobians,
+    monte_carlo.pathwise_jacobians,
+    monte_carlo.measure_valued_jacobians,
+]
+KEY = jax.random.key(11)
+LOC, LOG_SCALE = jnp.array([1.0, -0.5]), jnp.array([-0.3, 0.2])
+PARAMS = (LOC, LOG_SCALE)
+WEIGHTS = jnp.array([1.0, -2.0])
+VARIANCE = jnp.exp(2 * LOG_SCALE)
+
+
+def constant(x: jax.Array) -> jax.Array:
+    return jnp.zeros_like(x).sum() + 3.0
+
+
+def linear(x: jax.Array) -> jax.Array:
+    return jnp.sum(WEIGHTS * x)
+
+
+def quadratic(x: jax.Array) -> jax.Array:
+    return jnp.sum(WEIGHTS * x**2)
+
+
+def cosine(x: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.cos(x))
+
+
+DAMPED = jnp.exp(-VARIANCE / 2)  # E[cos(x)] = cos(m) * exp(-s**2 / 2)
+EXACT: list[tuple[Callable[[jax.Array], jax.Array], tuple[Any, Any]]] = [
+    (constant, (jnp.zeros(2), jnp.zeros(2))),
+    (linear, (WEIGHTS, jnp.zeros(2))),
+    (quadratic, (2 * WEIGHTS * LOC, 2 * WEIGHTS * VARIANCE)),
+    (cosine, (-jnp.sin(LOC) * DAMPED, -jnp.cos(LOC) * VARIANCE * DAMPED)),
+]
+
+
+def assert_unbiased(jacobians: Any, exact: Any) -> None:
+    """The mean is within five standard errors of the gradient: a test that fails by chance once in a million."""
+    for jacobian, gradient in zip(jacobians, exact, strict=True):
+        error = np.std(jacobian, axis=0) / np.sqrt(jacobian.shape[0])
+        assert (np.abs(np.mean(jacobian, axis=0) - gradient) <= 5 * error + 1e-5).all()
+
+
+def variance(jacobians: Any) -> float:
+    return sum(float(np.var(j, axis=0).sum()) for j in jacobians)
+
+
+@pytest.mark.parametrize("coupling", [True, False])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_estimators_are_unbiased(estimator: Callable[..., Any], coupling: bool) -> None:
+    kwargs = {"coupling": coupling} if estimator is monte_carlo.measure_valued_jacobians else {}
+    if not coupling and not kwargs:
+        estimator = monte_carlo.score_function_jacobians  # a second key for the estimator with the most noise
+    for function, exact in EXACT:
+        key = jax.random.fold_in(KEY, coupling)
+        jacobians = jax.jit(lambda f=function, k=key: estimator(f, PARAMS, multi_normal, k, 20_000, **kwargs))()
+        assert isinstance(jacobians, tuple)
+        assert [j.shape for j in jacobians] == [(20_000, 2)] * 2
+        assert_unbiased(jacobians, exact)
+        assert variance(jacobians) < 200
+
+
+def test_zero_variance_cases() -> None:
+    """Estimates that are exact for each sample alone."""
+    for estimator in (monte_carlo.pathwise_jacobians, monte_carlo.measure_valued_jacobians):
+        for jacobian in estimator(constant, PARAMS, multi_normal, KEY, 5):
+            np.testing.assert_array_equal(jacobian, jnp.zeros((5, 2)))
+    by_loc = monte_carlo.pathwise_jacobians(linear, PARAMS, multi_normal, KEY, 5)[0]
+    np.testing.assert_allclose(by_loc, jnp.tile(WEIGHTS, (5, 1)), rtol=1e-6)
+
+
+def test_coupling_lowers_the_variance() -> None:
+    coupled, independent = (
+        monte_carlo.measure_valued_jacobians(quadratic, PARAMS, multi_normal, KEY, 2_000, coupling=c)
+        for c in (True, False)
+    )
+    assert 1.5 * variance(coupled) < variance(independent)
+
+
+def test_measure_valued_needs_no_derivative() -> None:
+    """The probability of a positive coordinate: a step, whose pathwise gradient is zero."""
+
+    def step(x: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.where(x > 0, 1.0, 0.0))
+
+    density = jnp.exp(-(LOC**2) / (2 * VARIANCE)) / jnp.sqrt(2 * jnp.pi)
+    exact = (density / jnp.exp(LOG_SCALE), -density * LOC / jnp.exp(LOG_SCALE))
+    for estimator in (monte_carlo.measure_valued_jacobians, monte_carlo.score_function_jacobians):
+        assert_unbiased(estimator(step, PARAMS, multi_normal, KEY, 20_000), exact)
+    assert not any(j.any() for j in monte_carlo.pathwise_jacobians(step, PARAMS, multi_normal, KEY, 10))
+
+
+@dataclass
+class Bernoulli:
+    """A discrete distribution with the interface that the estimators ask for, and one parameter."""
+
+    logit: jax.Array
+
+    def sample(self, shape: Any, *, seed: jax.Array) -> jax.Array:
+        return jax.random.bernoulli(seed, jax.nn.sigmoid(self.logit), (*shape, *self.logit.shape)).astype(jnp.float32)
+
+    def log_prob(self, x: jax.Array) -> jax.Array:
+        return jnp.sum(x * jax.nn.log_sigmoid(self.logit) + (1 - x) * jax.nn.log_sigmoid(-self.logit))
+
+
+def test_score_function_with_a_discrete_distribution() -> None:
+    logit = jnp.array([0.4, -1.0])
+    (jacobian,) = monte_carlo.score_function_jacobians(linear, [logit], Bernoulli, KEY, 20_000)
+    p = jax.nn.sigmoid(logit)
+    assert_unbiased([jacobian], [WEIGHTS * p * (1 - p)])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_any_event_shape(estimator: Callable[..., Any]) -> None:
+    for shape in ((), (2, 3)):
+        jacobians = estimator(jnp.sum, (jnp.ones(shape), jnp.zeros(shape)), multi_normal, KEY, 4)
+        assert [j.shape for j in jacobians] == [(4, *shape)] * 2
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_errors(estimator: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"one number per sample, got shape \(2,\)"):
+        estimator(lambda x: x, PARAMS, multi_normal, KEY, 3)
+    with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
+        estimator(linear, PARAMS, multi_normal, KEY, 0)
+
+
+def test_measure_valued_errors() -> None:
+    with pytest.raises(ValueError, match="must be optcc.multi_normal"):
+        monte_carlo.measure_valued_jacobians(linear, PARAMS, lambda *p: multi_normal(*p), KEY, 3)
+    with pytest.raises(ValueError, match=r"loc has shape \(2,\), log_scale \(\)"):
+        monte_carlo.measure_valued_jacobians(linear, (LOC, LOG_SCALE[0]), multi_normal, KEY, 3)
+
+
+# Control variates ----------------------------------------------------------------------------------------------------
+
+
+def test_delta_method_is_exact_for_quadratics() -> None:
+    def coupled(x: jax.Array) -> jax.Array:
+        return quadratic(x) + 3 * x[0] * x[1] + linear(x) - 1
+
+    value, expectation, update_state = monte_carlo.control_delta_method(coupled)
+    for x in (LOC, jnp.array([4.0, -7.0])):
+        np.testing.assert_allclose(value(PARAMS, x, None), coupled(x), rtol=1e-5)
+    exact = coupled(LOC) + jnp.sum(WEIGHTS * VARIANCE)
+    np.testing.assert_allclose(expectation(PARAMS, None), exact, rtol=1e-6)
+    assert update_state(PARAMS, LOC[None], "kept") == "kept"
+
+
+def test_delta_method_is_an_expansion() -> None:
+    """The remainder of a function that is not quadratic is of third order; the expectation is that of the expansion."""
+    value, expectation, _ = monte_carlo.control_delta_method(cosine)
+    step = jnp.array([0.2, -0.1])
+    remainder = abs(float(value(PARAMS, LOC + step, None) - cosine(LOC + step)))
+    assert 0 < remainder < 0.2**3 / 6 + 0.1**3 / 6
+    samples = multi_normal(*PARAMS).sample((20_000,), seed=KEY)
+    values = jax.vmap(lambda x: value(PARAMS, x, None))(samples)
+    assert abs(values.mean() - expectation(PARAMS, None)) < 5 * values.std() / np.sqrt(20_000)
+    matrix = (jnp.ones((2, 3)), jnp.zeros((2, 3)))
+    _, expectation, _ = monte_carlo.control_delta_method(lambda x: jnp.sum(x**2))
+    np.testing.assert_allclose(expectation(matrix, None), 6 + 6)
+
+
+@pytest.mark.parametrize("heuristic", [True, False])
+@pytest.mark.parametrize("debias", [True, False])
+def test_moving_average(debias: bool, heuristic: bool) -> None:
+    """The recurrence, written out, over more updates than the heuristic lasts for this decay."""
+    decay = 0.6
+    value, expectation, update = monte_carlo.moving_avg_baseline(linear, decay, debias, heuristic)
+    state: Any = (0.0, 0)
+    raw, kept = 0.0, 1.0
+    for i in range(16):
+        samples = jax.random.normal(jax.random.key(i), (4, 2)) + 1
+        d = min(decay, (1 + i) / (10 + i)) if heuristic else decay
+        raw = d * raw + (1 - d) * float(jnp.mean(samples @ WEIGHTS))
+        kept *= d
+        state = update(PARAMS, samples, state)
+        assert isinstance(state, tuple)
+        want = raw / (1 - kept) if debias else raw
+        np.testing.assert_allclose(state[0], want, rtol=1e-4, atol=1e-5)
+        assert state[1] == i + 1
+        assert value(PARAMS, samples[0], state) == expectation(PARAMS, state) == state[0]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.05, 0.99, 1.0])
+def test_debiased_average_of_a_constant_is_the_constant(decay: float) -> None:
+    update = monte_carlo.moving_avg_baseline(constant, decay)[2]
+    samples = jnp.ones((3, 2))
+    (average, count), averages = jax.lax.scan(
+        lambda state, _: (update(PARAMS, samples, state), state[0]), (jnp.array(0.0), jnp.array(0)), length=1000
+    )
+    np.testing.assert_allclose(jnp.append(averages[1:], average), jnp.full(1000, 3.0), rtol=1e-4)
+    assert count == 1000
+
+
+def test_moving_average_errors() -> None:
+    with pytest.raises(ValueError, match=r"decay must be in \[0, 1\], got 1.5"):
+        monte_carlo.moving_avg_baseline(linear, 1.5)
+    with pytest.raises(ValueError, match="with decay 1 nothing is averaged"):
+        monte_carlo.moving_avg_baseline(linear, 1.0, use_decay_early_training_heuristic=False)
+    with pytest.raises(ValueError, match=r"start with control_variate_state=\(0.0, 0\)"):
+        monte_carlo.control_variates_jacobians(
+            linear, monte_carlo.moving_avg_baseline, ESTIMATORS[0], PARAMS, multi_normal, KEY, 3
+        )
+
+
+def with_variate(estimator: Any, function: Any, variate: Any, samples: int, state: Any, estimate: bool) -> Any:
+    return jax.jit(
+        lambda state: monte_carlo.control_variates_jacobians(
+            function,
+            variate,
+            estimator,
+            list(PARAMS),
+            multi_normal,
+            KEY,
+            samples,
+            control_variate_state=state,
+            estimate_cv_coeffs=estimate,
+            estimate_cv_coeffs_num_samples=50,
+        )
+    )(state)
+
+
+@pytest.mark.parametrize("estimate", [False, True])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_delta_method_takes_the_noise_out(estimator: Any, estimate: bool) -> None:
+    """All of it for a quadratic function with coefficient 1; most of it for a cosine."""
+    jacobians, state = with_variate(estimator, quadratic, monte_carlo.control_delta_method, 200, None, estimate)
+    assert state is None
+    for jacobian, exact in zip(jacobians, EXACT[2][1], strict=True):
+        # An estimated coefficient misses 1 by eps over the variance.
+        np.testing.assert_allclose(jacobian, jnp.tile(exact, (200, 1)), atol=0.1 if estimate else 1e-4)
+    jacobians, _ = with_variate(estimator, cosine, monte_carlo.control_delta_method, 5_000, None, estimate)
+    assert_unbiased(jacobians, EXACT[3][1])
+    assert variance(jacobians) < 0.8 * variance(estimator(cosine, PARAMS, multi_normal, KEY, 5_000))
+
+
+@pytest.mark.parametrize("estimate", [False, True])
+def test_baseline_helps_the_score_function_only(estimate: bool) -> None:
+    def shifted(x: jax.Array) -> jax.Array:
+        return linear(x) + 20.0
+
+    for estimator in ESTIMATORS:
+        plain = estimator(shifted, PARAMS, multi_normal, KEY, 5_000)
+        jacobians, state = with_variate(estimator, shifted, monte_carlo.moving_avg_baseline, 5_000, (0.0, 0), estimate)
+        np.testing.assert_allclose(state[0], shifted(LOC), rtol=1e-2)
+        assert state[1] == 1
+        assert_unbiased(jacobians, EXACT[1][1])
+        if estimator is monte_carlo.score_function_jacobians:
+            assert 20 * variance(jacobians) < variance(plain)
+        else:
+            for got, want in zip(jacobians, plain, strict=True):
+                np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_coefficients_are_those_of_least_variance() -> None:
+    """Half the function as control variate: the coefficient is 2, less what eps takes."""
+
+    def half(function: Any) -> Any:
+        value, expectation, update = monte_carlo.control_delta_method(lambda x: 0.5 * function(x))
+        return value, expectation, update
+
+    for estimator in ESTIMATORS:
+        coefficients = estimate_control_variate_coefficients(
+            quadratic, half, estimator, PARAMS, multi_normal, KEY, 100, eps=0.0
+        )
+        np.testing.assert_allclose(coefficients, [2.0, 2.0], rtol=1e-4)
