@@ -6,6 +6,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ ESTIMATORS = [
     monte_carlo.measure_valued_jacobians,
 ]
 KEY = jax.random.key(11)
-LOC, LOG_SCALE = jnp.array([1.0, -0.5]), jnp.array([-0.3, 0.2])
+LOC, LOG_SCALE = jnp.array([1.0, -0.5]), jnp.array([-1.2, -0.7])
 PARAMS = (LOC, LOG_SCALE)
 WEIGHTS = jnp.array([1.0, -2.0])
 VARIANCE = jnp.exp(2 * LOG_SCALE)
@@ -65,19 +66,16 @@ def variance(jacobians: Any) -> float:
     return sum(float(np.var(j, axis=0).sum()) for j in jacobians)
 
 
-@pytest.mark.parametrize("coupling", [True, False])
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_estimators_are_unbiased(estimator: Callable[..., Any], coupling: bool) -> None:
-    kwargs = {"coupling": coupling} if estimator is monte_carlo.measure_valued_jacobians else {}
-    if not coupling and not kwargs:
-        estimator = monte_carlo.score_function_jacobians  # a second key for the estimator with the most noise
-    for function, exact in EXACT:
-        key = jax.random.fold_in(KEY, coupling)
-        jacobians = jax.jit(lambda f=function, k=key: estimator(f, PARAMS, multi_normal, k, 20_000, **kwargs))()
+@pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS, partial(monte_carlo.measure_valued_jacobians, coupling=False)], ids=repr
+)
+def test_estimators_are_unbiased(estimator: Callable[..., Any]) -> None:
+    functions = [function for function, _ in EXACT]
+    results = jax.jit(lambda: [estimator(f, PARAMS, multi_normal, KEY, 20_000) for f in functions])()
+    for jacobians, (_, exact) in zip(results, EXACT, strict=True):
         assert isinstance(jacobians, tuple)
         assert [j.shape for j in jacobians] == [(20_000, 2)] * 2
         assert_unbiased(jacobians, exact)
-        assert variance(jacobians) < 200
 
 
 def test_zero_variance_cases() -> None:
@@ -133,7 +131,8 @@ def test_score_function_with_a_discrete_distribution() -> None:
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_any_event_shape(estimator: Callable[..., Any]) -> None:
     for shape in ((), (2, 3)):
-        jacobians = estimator(jnp.sum, (jnp.ones(shape), jnp.zeros(shape)), multi_normal, KEY, 4)
+        params = (jnp.ones(shape), jnp.zeros(shape))
+        jacobians = jax.eval_shape(lambda p: estimator(jnp.sum, p, multi_normal, KEY, 4), params)
         assert [j.shape for j in jacobians] == [(4, *shape)] * 2
 
 
@@ -146,7 +145,7 @@ def test_errors(estimator: Callable[..., Any]) -> None:
 
 
 def test_measure_valued_errors() -> None:
-    with pytest.raises(ValueError, match="must be optcc.multi_normal"):
+    with pytest.raises(ValueError, match=r"must be optcc\.multi_normal"):
         monte_carlo.measure_valued_jacobians(linear, PARAMS, lambda *p: multi_normal(*p), KEY, 3)
     with pytest.raises(ValueError, match=r"loc has shape \(2,\), log_scale \(\)"):
         monte_carlo.measure_valued_jacobians(linear, (LOC, LOG_SCALE[0]), multi_normal, KEY, 3)
@@ -224,35 +223,41 @@ def test_moving_average_errors() -> None:
         )
 
 
-def with_variate(estimator: Any, function: Any, variate: Any, samples: int, state: Any, estimate: bool) -> Any:
-    return jax.jit(
-        lambda state: monte_carlo.control_variates_jacobians(
-            function,
-            variate,
-            estimator,
-            list(PARAMS),
-            multi_normal,
-            KEY,
-            samples,
-            control_variate_state=state,
-            estimate_cv_coeffs=estimate,
-            estimate_cv_coeffs_num_samples=50,
-        )
-    )(state)
+def with_variate(
+    estimator: Any, function: Any, variate: Any, samples: int, state: Any = None, estimate: bool = False
+) -> Any:
+    return monte_carlo.control_variates_jacobians(
+        function,
+        variate,
+        estimator,
+        list(PARAMS),
+        multi_normal,
+        KEY,
+        samples,
+        control_variate_state=state,
+        estimate_cv_coeffs=estimate,
+        estimate_cv_coeffs_num_samples=50,
+    )
 
 
 @pytest.mark.parametrize("estimate", [False, True])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_delta_method_takes_the_noise_out(estimator: Any, estimate: bool) -> None:
     """All of it for a quadratic function with coefficient 1; most of it for a cosine."""
-    jacobians, state = with_variate(estimator, quadratic, monte_carlo.control_delta_method, 200, None, estimate)
+    delta = monte_carlo.control_delta_method
+    (of_quadratic, state), (of_cosine, _), plain = jax.jit(
+        lambda: (
+            with_variate(estimator, quadratic, delta, 100, estimate=estimate),
+            with_variate(estimator, cosine, delta, 5_000, estimate=estimate),
+            estimator(cosine, PARAMS, multi_normal, KEY, 5_000),
+        )
+    )()
     assert state is None
-    for jacobian, exact in zip(jacobians, EXACT[2][1], strict=True):
+    for jacobian, exact in zip(of_quadratic, EXACT[2][1], strict=True):
         # An estimated coefficient misses 1 by eps over the variance.
-        np.testing.assert_allclose(jacobian, jnp.tile(exact, (200, 1)), atol=0.1 if estimate else 1e-4)
-    jacobians, _ = with_variate(estimator, cosine, monte_carlo.control_delta_method, 5_000, None, estimate)
-    assert_unbiased(jacobians, EXACT[3][1])
-    assert variance(jacobians) < 0.8 * variance(estimator(cosine, PARAMS, multi_normal, KEY, 5_000))
+        np.testing.assert_allclose(jacobian, jnp.tile(exact, (100, 1)), atol=2e-2 if estimate else 1e-5)
+    assert_unbiased(of_cosine, EXACT[3][1])
+    assert 4 * variance(of_cosine) < variance(plain)
 
 
 @pytest.mark.parametrize("estimate", [False, True])
@@ -260,14 +265,19 @@ def test_baseline_helps_the_score_function_only(estimate: bool) -> None:
     def shifted(x: jax.Array) -> jax.Array:
         return linear(x) + 20.0
 
+    baseline = monte_carlo.moving_avg_baseline
     for estimator in ESTIMATORS:
-        plain = estimator(shifted, PARAMS, multi_normal, KEY, 5_000)
-        jacobians, state = with_variate(estimator, shifted, monte_carlo.moving_avg_baseline, 5_000, (0.0, 0), estimate)
+        plain, (jacobians, state) = jax.jit(
+            lambda estimator=estimator: (
+                estimator(shifted, PARAMS, multi_normal, KEY, 5_000),
+                with_variate(estimator, shifted, baseline, 5_000, (0.0, 0), estimate),
+            )
+        )()
         np.testing.assert_allclose(state[0], shifted(LOC), rtol=1e-2)
         assert state[1] == 1
         assert_unbiased(jacobians, EXACT[1][1])
         if estimator is monte_carlo.score_function_jacobians:
-            assert 20 * variance(jacobians) < variance(plain)
+            assert 50 * variance(jacobians) < variance(plain)
         else:
             for got, want in zip(jacobians, plain, strict=True):
                 np.testing.assert_allclose(got, want, atol=1e-5)
@@ -277,11 +287,12 @@ def test_coefficients_are_those_of_least_variance() -> None:
     """Half the function as control variate: the coefficient is 2, less what eps takes."""
 
     def half(function: Any) -> Any:
-        value, expectation, update = monte_carlo.control_delta_method(lambda x: 0.5 * function(x))
-        return value, expectation, update
+        return monte_carlo.control_delta_method(lambda x: 0.5 * function(x))
 
     for estimator in ESTIMATORS:
-        coefficients = estimate_control_variate_coefficients(
-            quadratic, half, estimator, PARAMS, multi_normal, KEY, 100, eps=0.0
-        )
+        coefficients = jax.jit(
+            lambda estimator=estimator: estimate_control_variate_coefficients(
+                quadratic, half, estimator, PARAMS, multi_normal, KEY, 100, eps=0.0
+            )
+        )()
         np.testing.assert_allclose(coefficients, [2.0, 2.0], rtol=1e-4)

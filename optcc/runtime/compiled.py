@@ -1,4 +1,4 @@
-"""`compile`: a chain and a pytree of parameters to update functions that run the fused program."""
+"""`CompiledOptimizer`: a chain compiled for given parameters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from optcc import base
-from optcc.errors import message
-from optcc.ir.definition import Definition, definition_of
+from optcc.ir.definition import Definition
 from optcc.ir.evaluate import check_matches, init_program, interpret_init, relevant_extra_args, update_program
 from optcc.ir.program import Program, shapes_of
 from optcc.passes import PIPELINES
@@ -19,21 +18,6 @@ from optcc.runtime.stages import HyperValues, Staged, function_of, hyper_values,
 
 _EXECUTABLES: dict[Any, tuple[Executable, Any]] = {}
 """Executables and their jitted step by what they compute, so that chains that differ in numbers only share them."""
-
-
-def compile(tx: base.GradientTransformation, params: base.Params, *, target: None = None) -> CompiledOptimizer:  # noqa: A001
-    """Compile a gradient transformation for parameters of given shapes and dtypes.
-
-    Args:
-      tx: an init/update pair of optcc, or of another library, which then stays opaque.
-      params: a pytree of arrays or of ``jax.ShapeDtypeStruct``; only structure, shapes and dtypes are used.
-      target: None, for the device that JAX runs on; other targets are not there yet.
-
-    Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats.
-    """
-    if target is not None:
-        raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
-    return CompiledOptimizer(definition_of(tx), shapes_of(params))
 
 
 class CompiledOptimizer:
@@ -84,7 +68,7 @@ class CompiledOptimizer:
 
         Raises ValueError for another stage.
         """
-        return f"{self.staged.module(stage)}\n"
+        return f"{self.staged.module(stage)!s}\n"
 
     def stablehlo(self) -> str:
         """The StableHLO of `step`, for the device that JAX runs on."""

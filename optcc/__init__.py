@@ -1,0 +1,84 @@
+"""optcc, an optimizer compiler for JAX. This list is the public API; all other modules are private."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optcc import schedules as schedules
+from optcc.apply import apply_updates as apply_updates
+from optcc.base import EmptyState as EmptyState
+from optcc.base import GradientTransformation as GradientTransformation
+from optcc.base import GradientTransformationExtraArgs as GradientTransformationExtraArgs
+from optcc.base import MaskedNode as MaskedNode
+from optcc.base import MaskOrFn as MaskOrFn
+from optcc.base import OptState as OptState
+from optcc.base import Params as Params
+from optcc.base import ScalarOrSchedule as ScalarOrSchedule
+from optcc.base import Schedule as Schedule
+from optcc.base import TransformInitFn as TransformInitFn
+from optcc.base import TransformUpdateExtraArgsFn as TransformUpdateExtraArgsFn
+from optcc.base import TransformUpdateFn as TransformUpdateFn
+from optcc.base import Updates as Updates
+from optcc.base import with_extra_args_support as with_extra_args_support
+from optcc.compilation import compile as compile  # noqa: A004
+from optcc.errors import ExpressionError as ExpressionError
+from optcc.errors import OptccError as OptccError
+from optcc.errors import ParamsError as ParamsError
+from optcc.errors import PipelineError as PipelineError
+from optcc.errors import TreeMismatchError as TreeMismatchError
+from optcc.linear_algebra import global_norm as global_norm
+from optcc.schedules import constant_schedule as constant_schedule
+from optcc.schedules import cosine_decay_schedule as cosine_decay_schedule
+from optcc.schedules import exponential_decay as exponential_decay
+from optcc.schedules import join_schedules as join_schedules
+from optcc.schedules import linear_schedule as linear_schedule
+from optcc.schedules import polynomial_schedule as polynomial_schedule
+from optcc.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
+from optcc.transforms.combining import chain as chain
+from optcc.transforms.masking import MaskedState as MaskedState
+from optcc.transforms.masking import masked as masked
+from optcc.transforms.moments import EmaState as EmaState
+from optcc.transforms.moments import ScaleByAdamState as ScaleByAdamState
+from optcc.transforms.moments import ScaleByLionState as ScaleByLionState
+from optcc.transforms.moments import ScaleByRmsState as ScaleByRmsState
+from optcc.transforms.moments import ScaleByRmsWithCountState as ScaleByRmsWithCountState
+from optcc.transforms.moments import TraceState as TraceState
+from optcc.transforms.moments import ema as ema
+from optcc.transforms.moments import scale_by_adam as scale_by_adam
+from optcc.transforms.moments import scale_by_lion as scale_by_lion
+from optcc.transforms.moments import scale_by_rms as scale_by_rms
+from optcc.transforms.moments import trace as trace
+from optcc.transforms.optimizers import adam as adam
+from optcc.transforms.optimizers import adamw as adamw
+from optcc.transforms.optimizers import lamb as lamb
+from optcc.transforms.optimizers import lion as lion
+from optcc.transforms.optimizers import rmsprop as rmsprop
+from optcc.transforms.optimizers import sgd as sgd
+from optcc.transforms.scaling import AddDecayedWeightsState as AddDecayedWeightsState
+from optcc.transforms.scaling import ClipByGlobalNormState as ClipByGlobalNormState
+from optcc.transforms.scaling import ClipState as ClipState
+from optcc.transforms.scaling import ScaleByScheduleState as ScaleByScheduleState
+from optcc.transforms.scaling import ScaleByTrustRatioState as ScaleByTrustRatioState
+from optcc.transforms.scaling import ScaleState as ScaleState
+from optcc.transforms.scaling import WeightDecaySchedule as WeightDecaySchedule
+from optcc.transforms.scaling import add_decayed_weights as add_decayed_weights
+from optcc.transforms.scaling import clip as clip
+from optcc.transforms.scaling import clip_by_global_norm as clip_by_global_norm
+from optcc.transforms.scaling import identity as identity
+from optcc.transforms.scaling import scale as scale
+from optcc.transforms.scaling import scale_by_learning_rate as scale_by_learning_rate
+from optcc.transforms.scaling import scale_by_schedule as scale_by_schedule
+from optcc.transforms.scaling import scale_by_trust_ratio as scale_by_trust_ratio
+
+if TYPE_CHECKING:
+    from optcc.runtime.compiled import CompiledOptimizer as CompiledOptimizer
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CompiledOptimizer":  # imports the compiler, so only on request
+        from optcc.runtime.compiled import CompiledOptimizer
+
+        return CompiledOptimizer
+    raise AttributeError(f"module 'optcc' has no attribute {name!r}")

@@ -1,0 +1,30 @@
+"""`compile`, apart from what it needs, so that importing optcc does not import the compiler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optcc import base
+from optcc.errors import message
+from optcc.ir.definition import definition_of
+
+if TYPE_CHECKING:
+    from optcc.runtime.compiled import CompiledOptimizer
+
+
+def compile(tx: base.GradientTransformation, params: base.Params, *, target: None = None) -> CompiledOptimizer:  # noqa: A001
+    """Compile a gradient transformation for parameters of given shapes and dtypes.
+
+    Args:
+      tx: an init/update pair of optcc, or of another library, which then stays opaque.
+      params: a pytree of arrays or of ``jax.ShapeDtypeStruct``; only structure, shapes and dtypes are used.
+      target: None, for the device that JAX runs on; other targets are not there yet.
+
+    Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats.
+    """
+    if target is not None:
+        raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
+    from optcc.ir.program import shapes_of
+    from optcc.runtime.compiled import CompiledOptimizer
+
+    return CompiledOptimizer(definition_of(tx), shapes_of(params))
