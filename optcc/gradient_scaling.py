@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 def scale_gradient(inputs: Any, scale: ArrayLike) -> Any:
     """``inputs``, with every gradient that flows back through them multiplied by ``scale``.
 
-    A scale of 0 stops gradients, infinite and NaN ones too; a negative scale reverses them. The derivative is scaled
-    in forward mode and at higher orders as well; ``scale`` itself gets a zero gradient.
+    A scale of 0 stops gradients, infinite and NaN ones too; a negative scale reverses them. Forward mode scales
+    tangents alike, and each order of derivative is scaled once more. ``scale`` itself gets a zero gradient.
 
     Args:
       inputs: a pytree of arrays. Leaves that are not real or complex floating-point pass through as they are.
@@ -49,4 +49,5 @@ def _scaled_jvp(
     tangent = tangents[0]
     # The select makes 0 * inf a 0. Linear in the tangent, so JAX transposes it for reverse mode.
     scaled = tangent * factor.astype(tangent.dtype)
-    return value, jnp.where(factor == 0, jnp.zeros_like(tangent), scaled)
+    # The value passes through `_scaled` again: otherwise a second derivative would see a plain identity.
+    return _scaled(value, factor), jnp.where(factor == 0, jnp.zeros_like(tangent), scaled)

@@ -19,16 +19,11 @@ X = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
     ("order", "axis"),
     [
         (None, None),
-        (None, 1),
         (None, (0, 2)),
         (1, -1),
-        (3, 0),
         (np.inf, 2),
-        (-np.inf, 1),
-        ("fro", (1, 2)),
         ("nuc", (0, 1)),
-        (2, (1, 2)),
-        (1, (-1, 0)),
+        (2, (-1, 1)),
     ],
 )
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -72,16 +67,18 @@ def test_safe_norm_takes_one_bound_per_norm() -> None:
 @pytest.mark.parametrize("function", ["safe_norm", "safe_root_mean_squares"])
 def test_dtypes(function: str, dtype: Any) -> None:
     x = (jnp.asarray(X[0]) * 3).astype(dtype) * (1 + 2j if dtype == jnp.complex64 else 1)
-    actual, expected = (getattr(library, function)(x, 0.5) for library in (numerics, optax))
+    actual, expected = jax.jit(lambda x: [getattr(library, function)(x, 0.5) for library in (numerics, optax)])(x)
     assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
     np.testing.assert_allclose(np.float32(actual), np.float32(expected), rtol=3e-7)
 
 
 def test_safe_root_mean_squares() -> None:
+    @jax.jit
+    def both(x: Any, bound: Any) -> Any:
+        return [jax.value_and_grad(library.safe_root_mean_squares)(x, bound) for library in (numerics, optax)]
+
     for bound in (0.0, 0.9, 5.0):
-        actual, expected = (
-            jax.value_and_grad(library.safe_root_mean_squares)(X, bound) for library in (numerics, optax)
-        )
+        actual, expected = both(X, bound)
         np.testing.assert_array_max_ulp(actual[0], expected[0], 2)
         np.testing.assert_allclose(actual[1], expected[1], rtol=2e-6)
 
@@ -94,17 +91,16 @@ def test_abs_sq() -> None:
     np.testing.assert_array_equal(jax.grad(lambda x: numerics.abs_sq(x).sum())(jnp.zeros(2, jnp.complex64)), [0, 0])
 
 
-@pytest.mark.parametrize("name", ["safe_int32_increment", "safe_increment"])
 @pytest.mark.parametrize(
     "dtype", [jnp.int8, jnp.uint8, jnp.int16, jnp.int32, jnp.uint32, jnp.float16, jnp.bfloat16, jnp.float32]
 )
-def test_increment_stops_at_the_largest(name: str, dtype: Any) -> None:
+def test_increment_stops_at_the_largest(dtype: Any) -> None:
     largest = (jnp.iinfo if jnp.issubdtype(dtype, jnp.integer) else jnp.finfo)(dtype).max
-    for start, expected in ((0, 1), (41, 42), (largest, largest)):
-        count = jnp.asarray(start, dtype)
-        actual = getattr(numerics, name)(count)
-        assert actual.dtype == dtype
-        assert actual == jnp.asarray(expected, dtype) == getattr(optax, name)(count)
+    functions = (numerics.safe_increment, numerics.safe_int32_increment, optax.safe_increment)
+    counts = np.asarray([0, 41, largest], dtype)
+    for result in jax.jit(lambda counts: [function(counts) for function in functions])(counts):
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, np.asarray([1, 42, largest], dtype))
 
 
 def test_increment_of_python_number_and_array() -> None:

@@ -60,9 +60,9 @@ def test_hvp(run: Callable[[Any], Any], hessian: jax.Array) -> None:
 
 
 def test_hessian_diag(hessian: jax.Array) -> None:
-    diagonal = hessian_diag(loss, PARAMS, INPUTS, TARGETS)
+    diagonal = jax.jit(lambda p: hessian_diag(loss, p, INPUTS, TARGETS))(PARAMS)
     np.testing.assert_allclose(diagonal, jnp.diag(hessian), rtol=1e-4, atol=1e-6)
-    expected = from_optax("hessian_diag", loss, PARAMS, INPUTS, TARGETS)
+    expected = jax.jit(lambda p: from_optax("hessian_diag", loss, p, INPUTS, TARGETS))(PARAMS)
     np.testing.assert_allclose(diagonal, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -74,10 +74,11 @@ def test_fisher_diag() -> None:
 
 def test_bfloat16_parameters() -> None:
     params = jax.tree.map(lambda x: x.astype(jnp.bfloat16), PARAMS)
-    product = hvp(loss, np.ones(FLAT.size), params, INPUTS, TARGETS)
+    product = jax.jit(lambda p: hvp(loss, np.ones(FLAT.size), p, INPUTS, TARGETS))(params)
     assert {leaf.dtype for leaf in jax.tree.leaves(product)} == {jnp.dtype(jnp.bfloat16)}
     for diagonal in (hessian_diag, fisher_diag):
-        assert diagonal(loss, params, INPUTS, TARGETS).dtype == jnp.bfloat16
+        result = jax.jit(lambda p, f=diagonal: f(loss, p, INPUTS, TARGETS))(params)
+        assert (result.shape, result.dtype) == (FLAT.shape, jnp.bfloat16)
 
 
 @pytest.mark.parametrize("v", [np.ones(3), np.ones((9, 1)), 1.0])

@@ -15,7 +15,7 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from optcc.dialect import Extent, TreeType
 from optcc.errors import message
-from optcc.ir.builder import Builder
+from optcc.ir.builder import Builder, MixedGroupError
 from optcc.ir.definition import Definition
 from optcc.ir.dtypes import type_of
 from optcc.ir.foreign import opaque_leaf_set
@@ -87,14 +87,34 @@ def build_update(
     All but `layout` are pytrees of shapes and dtypes, and `state` has that layout. Raises TypeError for a gradient
     that is no float.
     """
+    apart: tuple[frozenset[int], ...] = ()
+    while True:
+        try:
+            return _build_update(definition, layout, updates, state, params, extra_args, apart)
+        except MixedGroupError as error:
+            apart = (*apart, error.leaves)
+
+
+def _build_update(
+    definition: Definition,
+    layout: StateLayout,
+    updates: Any,
+    state: Any,
+    params: Any | None,
+    extra_args: Any | None,
+    apart: tuple[frozenset[int], ...],
+) -> Program:
+    """As `build_update`; leaves inside and outside each set of `apart` are put into different groups."""
     f = _Function(UPDATE, definition)
     b = f.builder
     grads = _check_floats(updates, "gradient")
     weights = grads if params is None else _check_floats(params, "parameter")
     arrays = layout.arrays(state)
-    root = b.define_root(
-        "all", jax.tree.structure(updates), leaf_table(updates), _signatures(grads, weights, layout, arrays)
-    )
+    signatures = [
+        (*signature, *(("off", "on")[i in side] for side in apart))
+        for i, signature in enumerate(_signatures(grads, weights, layout, arrays))
+    ]
+    root = b.define_root("all", jax.tree.structure(updates), leaf_table(updates), signatures)
     gradients = f.tree_argument("updates", root, _by_group(root, grads))
     old_values: list[Any] = []
     stored: list[Any] = []

@@ -45,6 +45,17 @@ NO_PARAMS = "this transformation needs the current parameters, but `update` was 
 Operand = Tree | Scalar | float
 
 
+class MixedGroupError(Exception):
+    """Leaves of one group have come to have two dtypes: the program must be built again with them apart.
+
+    `leaves` are those on one side.
+    """
+
+    def __init__(self, leaves: frozenset[int]) -> None:
+        super().__init__(leaves)
+        self.leaves = leaves
+
+
 class Builder:
     """Emits the ops of one function into `block`, before it the leaf sets into the module's block."""
 
@@ -197,14 +208,18 @@ class Builder:
         return on, off
 
     def join(self, on: Tree, off: Tree, whole: LeafSet) -> Tree:
-        """Put the two sides of a split together again, over the leaf set that was split."""
+        """Put the two sides of a split together again, over the leaf set that was split.
+
+        Raises MixedGroupError where the sides of a group now differ in their dtype.
+        """
         parts: dict[int, SSAValue] = {}
         dtypes: dict[int, np.dtype] = {}
         for k, symbol in whole.groups.items():
             sides = [side for side in (on, off) if k in side.parts]
-            dtypes[k] = np.dtype(jnp.result_type(*(side.dtypes[k] for side in sides)))
-            type_ = type_of(compute_dtype(dtypes[k]))
-            values = [self._cast_part(side.parts[k], type_) for side in sides]
+            if len({side.dtypes[k] for side in sides}) > 1:
+                raise MixedGroupError(frozenset(on.leaf_set.leaves))
+            dtypes[k] = sides[0].dtypes[k]
+            values = [side.parts[k] for side in sides]
             if len(values) == 1:
                 parts[k] = values[0]
                 continue

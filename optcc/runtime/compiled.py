@@ -107,6 +107,11 @@ class CompiledOptimizer:
         """`step`, compiled by XLA."""
         return self.lowered.compile()
 
+    @property
+    def donated_bytes(self) -> int:
+        """Bytes of state and parameters, which `step` is given and gives back."""
+        return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves((self._params, self._state)))
+
     # Making
 
     @cached_property

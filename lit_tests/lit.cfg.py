@@ -1,0 +1,34 @@
+"""lit's configuration. Run `lit lit_tests` with the Python whose packages are to be tested.
+
+`OPTCC_LIT_INSTALLED=1` tests the installed optcc, else the checkout that this file is in.
+"""
+# ruff: noqa: F821 (lit defines `config`)
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import lit.formats
+
+here = Path(__file__).resolve().parent
+python = shlex.quote(sys.executable)
+
+config.name = "optcc"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir"]
+config.excludes = ["Output"]
+config.test_source_root = str(here)
+config.test_exec_root = str(here / "Output")
+
+config.environment["JAX_PLATFORMS"] = "cpu"
+config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+config.environment.pop("PYTHONPATH", None)
+if os.environ.get("OPTCC_LIT_INSTALLED") != "1":
+    config.environment["PYTHONPATH"] = str(here.parent)
+
+# Whole words only: the checkout's own path may hold them, too.
+config.substitutions += [
+    (r"(?<![\w./-])optcc(?![\w./-])", f"{python} -m optcc"),
+    (r"(?<![\w./-])filecheck(?![\w./-])", f"{python} -m filecheck --reject-empty-vars"),
+]

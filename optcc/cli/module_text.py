@@ -1,0 +1,131 @@
+"""Text of the dialect in and out, with errors that name the line and the labelled constraint."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from optcc.dialect import context
+from optcc.errors import OptccError, message
+from optcc.expressions.excerpt import excerpt
+
+_LABELLED = re.compile(r"(C\d+): (.*)", re.DOTALL)
+
+
+class SourceError(OptccError):
+    """Text that is no valid module."""
+
+
+class _LocatingParser(Parser):
+    """A parser that remembers where every op starts."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(context(), text, name)
+        self.starts: dict[Operation, int] = {}
+
+    def parse_operation(self) -> Operation:
+        start = self.pos
+        op = super().parse_operation()
+        self.starts[op] = start
+        return op
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of an input that is one module; `skipped` lines of the input stand before it."""
+
+    name: str
+    text: str
+    skipped: int = 0
+
+    def parse(self) -> ModuleOp:
+        """The verified module. Raises SourceError."""
+        parser = _LocatingParser(self.text, self.name)
+        try:
+            module = parser.parse_module()
+        except ParseError as error:
+            raise SourceError(message(error.msg.strip(), self._where(error.span.start))) from None
+        except (VerifyException, ValueError, TypeError) as error:
+            raise SourceError(message(_first_paragraph(error), self._where(parser.pos))) from None
+        except RecursionError:
+            raise SourceError(message("too deeply nested", self.name)) from None
+        try:
+            module.verify()
+        except VerifyException as error:
+            op = _culprit(module, error)
+            where = self._where(parser.starts[op]) if op in parser.starts else self.name
+            raise SourceError(message(_labelled(op, error), where)) from None
+        return module
+
+    def _where(self, position: int) -> str:
+        line = self.text.count("\n", 0, position) + self.skipped + 1
+        column = position - (self.text.rfind("\n", 0, position) + 1) + 1
+        return f"{self.name}:{line}:{column}\n{excerpt(self.text, position)}"
+
+
+def _culprit(op: Operation, error: VerifyException) -> Operation:
+    """The innermost op whose verification fails with this error; xDSL's exception does not name it."""
+    for region in op.regions:
+        for block in region.blocks:
+            for child in block.ops:
+                try:
+                    child.verify()
+                except VerifyException as own:
+                    if str(own) == str(error):
+                        return _culprit(child, error)
+    return op
+
+
+def _labelled(op: Operation, error: VerifyException) -> str:
+    text = _first_paragraph(error)
+    labelled = _LABELLED.fullmatch(text)
+    return f"'{op.name}' ({labelled[1]}): {labelled[2]}" if labelled else f"'{op.name}': {text}"
+
+
+def _first_paragraph(error: Exception) -> str:
+    """The error's text, without the module that xDSL may print after it."""
+    return str(error).strip().split("\n\n")[0]
+
+
+def read_text(file: str) -> tuple[str, str]:
+    """Name and text of a file, or of standard input for `-`. Raises SourceError."""
+    try:
+        if file == "-":
+            return "<stdin>", sys.stdin.read()
+        return file, Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SourceError(message("no such file", file, "name a file, or - for standard input")) from None
+    except UnicodeDecodeError:
+        raise SourceError(message("not a text file", file, "give text of the optim dialect")) from None
+    except OSError as error:
+        raise SourceError(message(f"cannot read the file: {error.strerror or error}", file)) from None
+
+
+def read_chunks(name: str, text: str, separator: str) -> Iterator[Chunk]:
+    """The chunks between lines that consist of the separator."""
+    lines: list[str] = []
+    skipped = 0
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        if line.rstrip() == separator:
+            yield Chunk(name, "".join(lines), skipped)
+            lines, skipped = [], number
+        else:
+            lines.append(line)
+    yield Chunk(name, "".join(lines), skipped)
+
+
+def print_module(module: ModuleOp, *, generic: bool = False) -> str:
+    """The text of a module."""
+    stream = StringIO()
+    Printer(stream, print_generic_format=generic).print_op(module)
+    return stream.getvalue() + "\n"

@@ -1,0 +1,23 @@
+"""Optimizer expressions such as `chain(clip_by_global_norm(1.0), adamw(3e-4))`: parsed, never evaluated as Python.
+
+Allowed are calls to optcc's public transformations, optimizers, wrappers and schedules, by name or as `optcc.name` or
+`optax.name`, with literals as arguments: numbers and arithmetic on them, strings, None, True, False, lists, tuples and
+dicts of literals, and dtypes as `bfloat16` or `jnp.bfloat16`. Anything else is an ExpressionError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optcc.base import GradientTransformation
+
+
+def parse_optimizer(text: str) -> GradientTransformation:
+    """The gradient transformation that an expression describes.
+
+    Raises ExpressionError, which says what is wrong, where, and what to do.
+    """
+    from optcc.expressions.parse import read_optimizer
+
+    return read_optimizer(text)

@@ -1,0 +1,64 @@
+"""Checking literal arguments against the types that a function declares."""
+
+from __future__ import annotations
+
+import collections.abc
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from optcc.base import GradientTransformation
+
+_WORDS: dict[Any, str] = {
+    bool: "True or False",
+    int: "an integer",
+    float: "a number",
+    complex: "a number",
+    str: "a string",
+    type(None): "None",
+    collections.abc.Callable: "a schedule",
+    collections.abc.Sequence: "a list",
+    list: "a list",
+    tuple: "a tuple",
+    dict: "a dict",
+}
+
+
+def hints_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The declared types of a function's parameters; none if they cannot be resolved."""
+    try:
+        return get_type_hints(function)
+    except NameError:  # a type that is imported for type checkers only
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """True if a value may be passed where a type is declared; a type that is not understood accepts everything."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, option) for option in get_args(hint))
+    if hint in (float, complex):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is collections.abc.Callable:
+        return callable(value)
+    if origin in (collections.abc.Sequence, list):
+        return isinstance(value, list | tuple) and all(fits(item, get_args(hint)[0]) for item in value)
+    kind = origin or hint
+    if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return True
+    if issubclass(kind, GradientTransformation):
+        return isinstance(value, GradientTransformation)
+    return isinstance(value, kind)
+
+
+def describe(hint: Any) -> str:
+    """The values that a type stands for, in words."""
+    if get_origin(hint) in (Union, types.UnionType):
+        words = [describe(option) for option in get_args(hint)]
+        return " or ".join(dict.fromkeys(word for word in words if word)) or "of another type"
+    kind = get_origin(hint) or hint
+    if isinstance(kind, type) and issubclass(kind, GradientTransformation):
+        return "a transformation"
+    return _WORDS.get(kind, "")

@@ -1,0 +1,6 @@
+"""The account of an optimizer's memory traffic: from the IR what must be moved, from XLA what was made of it."""
+
+from optcc.report.cost import Cost as Cost
+from optcc.report.cost import SweepCost as SweepCost
+from optcc.report.cost import cost_of as cost_of
+from optcc.report.text import report_text as report_text

@@ -1,0 +1,86 @@
+"""The report of a compiled optimizer, as text."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from optcc.report.cost import Cost, cost_of
+from optcc.runtime.stages import function_of
+
+if TYPE_CHECKING:
+    from optcc.runtime.compiled import CompiledOptimizer
+
+_FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
+
+
+def report_text(compiled: CompiledOptimizer) -> str:
+    """Sweeps and bytes from the IR; kernels, aliasing and temporaries from the executable; and what fell short."""
+    cost = cost_of(function_of(compiled.staged.program))
+    lines = [_sweep_table(cost), *_summary(cost), *_executable(compiled, cost)]
+    return "\n".join(lines) + "\n"
+
+
+def _sweep_table(cost: Cost) -> str:
+    table = Table("sweep", "reads", "writes", "bytes/parameter", "waits for", title="Sweeps of one step", box=None)
+    for i, sweep in enumerate(cost.sweeps):
+        table.add_row(
+            str(i),
+            _size(sweep.read),
+            _size(sweep.written),
+            f"{cost.per_parameter(sweep.bytes):.1f}",
+            ", ".join(sweep.waits_for) or "-",
+        )
+    out = StringIO()
+    Console(file=out, width=100, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def _summary(cost: Cost) -> list[str]:
+    per = cost.per_parameter
+    lines = [
+        "",
+        f"parameters:      {cost.parameters:,}",
+        f"sweeps:          {len(cost.sweeps)}",
+        f"bytes/parameter: {per(cost.bytes):.1f}, floor {per(cost.floor):.1f} (each array touched once)",
+    ]
+    if cost.bytes > cost.floor:
+        waits = sorted({w for sweep in cost.sweeps for w in sweep.waits_for})
+        lines.append(f"  above the floor because a sweep waits for {' and '.join(waits) or 'another'} and reads again")
+    return lines
+
+
+def _executable(compiled: CompiledOptimizer, cost: Cost) -> list[str]:
+    stats = compiled.executable.memory_analysis()
+    expected = compiled.donated_bytes
+    kernels = kernel_count(compiled.hlo())
+    lines = [
+        f"backend:         stablehlo, on {jax.default_backend()}",
+        f"kernels:         {kernels} (instructions of XLA's entry computation that run)",
+        f"aliased:         {_size(stats.alias_size_in_bytes)} of {_size(expected)} of state and parameters",
+        f"temporaries:     {_size(stats.temp_size_in_bytes)}",
+    ]
+    notes = [f"sweep {i} writes '{name}' to an array of its own" for i, s in enumerate(cost.sweeps) for name in s.fresh]
+    notes += [f"opaque call '{name}': its traffic is not counted, and no sweep spans it" for name in cost.barriers]
+    if stats.alias_size_in_bytes < expected:
+        notes.append(f"{_size(expected - stats.alias_size_in_bytes)} of donated buffers are not reused")
+    return lines + ([""] + [f"note: {note}" for note in notes] if notes else [])
+
+
+def kernel_count(hlo: str) -> int:
+    """Instructions of the entry computation of an HLO text that do work when it runs."""
+    entry = hlo[hlo.index("\nENTRY ") :]
+    found = re.findall(r"^\s+(?:ROOT )?%\S+ = .*?[})\]] ([a-z][\w-]*)\(", entry, flags=re.MULTILINE)
+    return sum(opcode not in _FREE for opcode in found)
+
+
+def _size(count: int) -> str:
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"
