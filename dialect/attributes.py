@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from xdsl.dialects.builtin import ArrayAttr
 from xdsl.ir import Data
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
+from xdsl.utils.str_enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,14 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
                 printer.print_string(f" : [{', '.join(map(str, leaf.shape))}]")
 
 
-class Extent(StrEnum):
+class Keyword(StrEnum):
+    """An enumeration whose members print as they are written in the assembly."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Extent(Keyword):
     """How much of each leaf a tree value holds."""
 
     ELEMENTS = "elements"
@@ -76,7 +83,7 @@ class ExtentAttr(Data[Extent]):
         printer.print_string(self.data)
 
 
-class Combiner(StrEnum):
+class Combiner(Keyword):
     """How the values that a body yields are combined into one result."""
 
     NONE = "none"

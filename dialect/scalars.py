@@ -99,9 +99,7 @@ class CallOp(IRDLOperation):
     traits = traits_def(Pure())
 
     def __init__(self, callee: str, arguments: Sequence[SSAValue], result_types: Sequence[Attribute]) -> None:
-        super().__init__(
-            operands=[arguments], result_types=[result_types], properties={"callee": StringAttr(callee)}
-        )
+        super().__init__(operands=[arguments], result_types=[result_types], properties={"callee": StringAttr(callee)})
 
     def verify_(self) -> None:
         verify_leaf_sets(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from xdsl.dialects.builtin import AnyFloat
 from xdsl.ir import Attribute, SSAValue
@@ -47,7 +46,7 @@ class ReduceOp(IRDLOperation):
 
     traits = traits_def(Pure())
 
-    assembly_format: ClassVar[str] = "$combiner $operand attr-dict `:` type($operand) `->` type($result)"
+    assembly_format = "$combiner $operand attr-dict `:` type($operand) `->` type($result)"
 
     def __init__(self, kind: Combiner, operand: SSAValue, result_type: Attribute) -> None:
         super().__init__(operands=[operand], result_types=[result_type], properties={"combiner": CombinerAttr(kind)})
@@ -105,7 +104,7 @@ class SplitOp(IRDLOperation):
 
     traits = traits_def(Pure())
 
-    assembly_format: ClassVar[str] = "$whole attr-dict `:` type($whole) `->` type($parts)"
+    assembly_format = "$whole attr-dict `:` type($whole) `->` type($parts)"
 
     def __init__(self, whole: SSAValue, part_types: Sequence[Attribute]) -> None:
         super().__init__(operands=[whole], result_types=[part_types])
@@ -128,7 +127,7 @@ class JoinOp(IRDLOperation):
 
     traits = traits_def(Pure())
 
-    assembly_format: ClassVar[str] = "$parts attr-dict `:` type($parts) `->` type($whole)"
+    assembly_format = "$parts attr-dict `:` type($parts) `->` type($whole)"
 
     def __init__(self, parts: Sequence[SSAValue], whole_type: Attribute) -> None:
         super().__init__(operands=[parts], result_types=[whole_type])

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import jax
 
 PyTree: TypeAlias = Any
+Count: TypeAlias = Any
+"""The number of steps taken, a 0-d int32 array."""
 OptState: TypeAlias = PyTree
 """A pytree of arrays that a gradient transformation keeps between steps."""
 Params: TypeAlias = PyTree

@@ -139,7 +139,7 @@ def matrix_inverse_pth_root(
     but for large ``p`` the first one then takes the largest eigenvalue to nearly 0, and its digits are lost.)
 
     Args:
-      matrix: symmetric positive semidefinite ``(n, n)``.
+      matrix: symmetric positive semidefinite ``(n, n)``; of an indefinite one the error stays large.
       p: positive integer, any. An array is accepted too, so that `jax.vmap` can take one ``p`` per matrix; it is not
         checked.
       num_iters: limit of the number of iterations.

@@ -21,7 +21,8 @@ class ApplyUpdates(ModulePass):
 
     Before:  func.func @update(.., %p: T {slot = "params"}) -> (T {slot = "updates"}, ..) { .. return %u, .. }
     After:   func.func @update(.., %p: T {slot = "params"}) -> (T {slot = "params"}, ..) {
-               %new = optim.map over @all (%u = %u : T, %p = %p : T) -> (T) { %0 = arith.addf %p, %u  .. }  return %new, .. }
+               %new = optim.map over @all (%u = %u : T, %p = %p : T) -> (T) { %0 = arith.addf %p, %u  .. }
+               return %new, .. }
 
     The sum is taken in float32 where the updates or the parameters are narrower, and rounded once, to the dtype of the
     parameters. A function without the parameters as an argument is left alone. Traffic: the updates are not written.
@@ -67,7 +68,8 @@ def _sum(update: SSAValue, param: SSAValue) -> MapOp:
     def convert(value: SSAValue, type_: Attribute) -> SSAValue:
         if value.type == type_:
             return value
-        assert isinstance(value.type, AnyFloat) and isinstance(type_, AnyFloat)
+        assert isinstance(value.type, AnyFloat)
+        assert isinstance(type_, AnyFloat)
         op = (arith.ExtFOp if value.type.bitwidth < type_.bitwidth else arith.TruncFOp)(value, type_)
         block.add_op(op)
         return op.results[0]

@@ -46,7 +46,12 @@ class TidyMap(RewritePattern):
         clone_ops(body_ops(op), block, values)
         keys = list(results)
         new = make_map(
-            op, list(inputs), block, [values[v] for v, _, _ in keys], [results[k][0].type for k in keys], [k for _, k, _ in keys]
+            op,
+            list(inputs),
+            block,
+            [values[v] for v, _, _ in keys],
+            [results[k][0].type for k in keys],
+            [k for _, k, _ in keys],
         )
         if new.over_elements != op.over_elements:
             # Without the operand that gave it its extent the map would be another one.

@@ -70,8 +70,8 @@ def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> str:
     """The slot that a result may overwrite, or ""."""
     owner = result.owner
     assert isinstance(owner, MapOp)
-    stored = owner.kinds[list(owner.outputs).index(result)] is Combiner.NONE
-    if not stored or not isinstance(result.type, TreeType):
+    kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
+    if kinds[result] is not Combiner.NONE or not isinstance(result.type, TreeType):
         return ""
     slot = returned_slots(function).get(result, "")
     argument = argument_parts(function).get((slot, result.type))

@@ -51,10 +51,11 @@ def _hoist(op: MapOp, *, per_leaf: bool) -> None:
     for inner in body_ops(op):
         if isinstance(inner, arith.ConstantOp):
             constants.add(inner.result)
-        elif all(v in invariant or v in constants for v in inner.operands):
-            if any(v in invariant for v in inner.operands):
-                hoisted.append(inner)
-                invariant.update(dict.fromkeys(inner.results))
+            continue
+        known = [v in invariant for v in inner.operands]
+        if any(known) and all(k or v in constants for k, v in zip(known, inner.operands, strict=True)):
+            hoisted.append(inner)
+            invariant.update(dict.fromkeys(inner.results))
     moved = set(hoisted)
     live = [
         result
@@ -88,7 +89,7 @@ def _step_values(op: MapOp, live: Sequence[SSAValue]) -> list[SSAValue]:
 
 
 def _per_leaf_values(op: MapOp, live: Sequence[SSAValue]) -> list[SSAValue]:
-    stop = dict(zip(op.block.args, op.inputs, strict=True))
+    stop: dict[SSAValue, SSAValue] = dict(zip(op.block.args, op.inputs, strict=True))
     needed = slice_of(live, stop, op.block)
     used = [a for a in op.block.args if any(a in inner.operands for inner in needed)]
     block = Block(arg_types=[a.type for a in used])

@@ -49,7 +49,7 @@ def _delay(value: SSAValue) -> int:
     """How many levels after its op a result is there."""
     owner = value.owner
     if isinstance(owner, MapOp):
-        kinds = dict(zip(owner.outputs, owner.kinds, strict=True))
+        kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
         reduced = kinds[value] is not Combiner.NONE
         return int(reduced and owner.over_elements)
     if isinstance(owner, ReduceOp):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FunctionType, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import SLOT, HyperOp
-from optcc.passes.utils import argument_slots, clone_ops, functions, return_of
+from optcc.passes.utils import argument_slots, clone_ops, functions
 
 HOST_SUFFIX = "_hyperparameters"
 
@@ -37,8 +38,6 @@ class LiftHyperparameters(ModulePass):
 
 
 def _lift(module: ModuleOp, function: FuncOp) -> None:
-    from xdsl.dialects import arith
-
     block = function.body.block
     host: set[SSAValue] = set()
     constants: set[SSAValue] = set()
@@ -78,5 +77,3 @@ def _lift(module: ModuleOp, function: FuncOp) -> None:
         [a.type for a in block.args], list(function.function_type.outputs.data)
     )
     function.arg_attrs = ArrayAttr([DictionaryAttr({SLOT: StringAttr(slot)} if slot else {}) for slot in slots])
-
-

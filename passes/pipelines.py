@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
-from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.exceptions import ArgSpecParseError, ParseError, VerifyException
 
 from optcc.errors import PipelineError, did_you_mean, message
 from optcc.passes.apply_updates import ApplyUpdates
@@ -86,7 +86,7 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
             hint = did_you_mean(unknown[0], [*PASSES, *PIPELINES]) or "see `optcc list passes`"
             raise PipelineError(message(f"unknown pass {unknown[0]!r}", f"pipeline {text!r}", hint)) from None
         raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
-    except (ParseError, TypeError) as error:
+    except (ArgSpecParseError, ParseError, TypeError) as error:
         raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
 
 

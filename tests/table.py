@@ -37,7 +37,11 @@ def warmup(lib: Any) -> Any:
 
 def joined(lib: Any) -> Any:
     return lib.join_schedules(
-        [lib.linear_schedule(0.01, 0.1, 3, 1), lib.polynomial_schedule(0.1, 0.01, 2.0, 4, 1), lib.constant_schedule(0.02)],
+        [
+            lib.linear_schedule(0.01, 0.1, 3, 1),
+            lib.polynomial_schedule(0.1, 0.01, 2.0, 4, 1),
+            lib.constant_schedule(0.02),
+        ],
         [3, 7],
     )
 

@@ -19,7 +19,9 @@ KEY = jax.random.key(7)
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
 def test_samples_are_those_of_optax(shape: tuple[int, ...], dtype: Any) -> None:
     loc, log_scale = LOC.astype(dtype), LOG_SCALE.astype(dtype)
-    got, want = multi_normal(loc, log_scale).sample(shape, KEY), optax.multi_normal(loc, log_scale).sample(shape, KEY)
+    got, want = jax.jit(lambda m, s: [f(m, s).sample(shape, KEY) for f in (multi_normal, optax.multi_normal)])(
+        loc, log_scale
+    )
     assert got.shape == (*shape, 3)
     assert got.dtype == want.dtype
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == jnp.float32 else 1e-2)
@@ -88,24 +90,33 @@ def test_scale_gradient_matches_optax(scale: float) -> None:
         scaled = f(tree, scale)
         return jnp.sum(scaled["a"] ** 3) + jnp.sum(jnp.sin(scaled["b"][0]))
 
-    got, want = (jax.value_and_grad(lambda t, f=f: total(f, t))(tree) for f in (scale_gradient, optax.scale_gradient))
+    both = (scale_gradient, optax.scale_gradient)
+    got, want = jax.jit(lambda t: [jax.value_and_grad(lambda t, f=f: total(f, t))(t) for f in both])(tree)
     jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-6), got, want)
 
 
 def test_scale_gradient_in_other_modes() -> None:
     """Forward mode, a batch of scales and a scale of another dtype, which Optax 0.2.8 refuses; second order."""
-    value, tangent = jax.jvp(lambda x: scale_gradient(x, 2.0), (LOC,), (LOC,))
-    np.testing.assert_array_equal(value, LOC)
-    np.testing.assert_array_equal(tangent, 2 * LOC)
-    assert jax.hessian(lambda x: scale_gradient(x, 2.0) ** 3)(1.5) == 4 * 6 * 1.5
     oracle: Any = optax.scale_gradient
-    assert jax.grad(jax.grad(lambda x: oracle(x, 2.0) ** 3))(1.5) == 4 * 6 * 1.5
-    by_scale = jax.vmap(lambda s: jax.grad(lambda x: scale_gradient(x, s).sum())(LOC))(jnp.array([0.0, 2.0]))
-    np.testing.assert_array_equal(by_scale, [[0.0] * 3, [2.0] * 3])
-    assert jax.grad(lambda s: scale_gradient(LOC, s).sum())(2.0) == 0
-    half = jax.grad(lambda x: scale_gradient(x, jnp.float32(0.5)).sum())(LOC.astype(jnp.bfloat16))
-    assert half.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(half, jnp.full(3, 0.5, jnp.bfloat16))
+
+    @jax.jit
+    def run() -> Any:
+        return {
+            "jvp": jax.jvp(lambda x: scale_gradient(x, 2.0), (LOC,), (LOC,)),
+            "hessian": jax.hessian(lambda x: scale_gradient(x, 2.0) ** 3)(1.5),
+            "hessian of optax": jax.grad(jax.grad(lambda x: oracle(x, 2.0) ** 3))(1.5),
+            "scales": jax.vmap(lambda s: jax.grad(lambda x: scale_gradient(x, s).sum())(LOC))(jnp.array([0.0, 2.0])),
+            "by scale": jax.grad(lambda s: scale_gradient(LOC, s).sum())(2.0),
+            "half": jax.grad(lambda x: scale_gradient(x, jnp.float32(0.5)).sum())(LOC.astype(jnp.bfloat16)),
+        }
+
+    got = run()
+    np.testing.assert_array_equal(got["jvp"], [LOC, 2 * LOC])
+    assert got["hessian"] == got["hessian of optax"] == 4 * 6 * 1.5
+    np.testing.assert_array_equal(got["scales"], [[0.0] * 3, [2.0] * 3])
+    assert got["by scale"] == 0
+    assert got["half"].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(got["half"].astype(jnp.float32), [0.5] * 3)
 
 
 def test_scale_gradient_stops_infinite_gradients() -> None:

@@ -117,6 +117,8 @@ def test_power_iteration_of_zero_and_nan() -> None:
     assert value == 0
     np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-6)
     assert np.isnan(jitted_power_iteration(np.full((3, 3), np.nan, np.float32))[1])
+    _, value = jax.jit(lambda v0: power_iteration(lambda v: v * jnp.nan, v0=v0))(np.ones(3, np.float32))
+    assert np.isnan(value)
 
 
 # Eigenvalues whose largest quotients are 3, 1000 and 900000.
@@ -164,6 +166,16 @@ def test_inverse_root_of_zero_is_that_of_the_ridge() -> None:
     root, error = jitted_root(np.zeros((3, 3), np.float32), p=3)
     np.testing.assert_allclose(root, 1e22 ** (1 / 3) * np.eye(3), rtol=1e-5)
     assert error <= 1e-6
+
+
+def test_growing_error_ends_the_iteration_before_it() -> None:
+    """Of an indefinite matrix, from the first iteration on; of another one, when rounding keeps it from shrinking."""
+    root, error = jitted_root(np.diag(np.asarray([1, -1, 1], np.float32)), p=3)
+    np.testing.assert_allclose(root, np.eye(3) * np.sqrt(3) ** (-1 / 3), rtol=1e-5)
+    assert error > 1
+    matrix = symmetric([1, 2, 3]).astype(np.float32)
+    root, _ = jitted_root(matrix, p=3, error_tolerance=0.0)
+    np.testing.assert_allclose(root, inverse_root(matrix, 3), rtol=2e-5, atol=1e-6)
 
 
 def test_inverse_root_options() -> None:

@@ -35,10 +35,11 @@ def ours(name: str, *args: Any, **kwargs: Any) -> Any:
     return getattr(losses, name)(*args, **kwargs)
 
 
-def pair(shape: tuple[int, ...], dtype: Any = jnp.float32, seed: int = 0) -> tuple[jax.Array, jax.Array]:
-    keys = jax.random.split(jax.random.key(seed))
-    targets = jax.nn.softmax(jax.random.normal(keys[1], shape))
-    return jax.random.normal(keys[0], shape).astype(dtype), targets.astype(dtype)
+def pair(shape: tuple[int, ...], dtype: Any = jnp.float32) -> tuple[jax.Array, jax.Array]:
+    """Predictions of either sign and targets that are distributions along the last axis."""
+    rng = np.random.default_rng(0)
+    targets = rng.random(shape) + 0.05
+    return jnp.asarray(rng.normal(size=shape), dtype), jnp.asarray(targets / targets.sum(-1, keepdims=True), dtype)
 
 
 def assert_same(name: str, args: tuple[Any, ...], cases: list[dict[str, Any]], tolerance: float = 3e-6) -> None:
@@ -69,13 +70,13 @@ def test_matches_optax(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALONG_AXIS)
 def test_axis_matches_optax(name: str) -> None:
-    assert_same(name, pair((2, 3, 4)), [{"axis": axis} for axis in (0, None, (0, 2), (-1, 1))])
+    assert_same(name, pair((2, 3, 4)), [{"axis": axis} for axis in (1, (0, -1))])
 
 
-MASK = jnp.array([[True, False, True, True], [True, True, False, False], [False, True, True, True]])
+MASK = np.array([[True, False, True, True], [True, True, False, False], [False, True, True, True]])
 
 
-MASKED = [{"axis": axis, "where": MASK} for axis in (-1, 0, None)]
+MASKED = [{"axis": axis, "where": MASK} for axis in (-1, None)]
 
 
 @pytest.mark.parametrize("name", ALONG_AXIS)
@@ -92,18 +93,23 @@ def test_where_matches_optax(name: str) -> None:
 def test_nothing_leaks_through_where(name: str) -> None:
     """A NaN behind the mask, or a row that is masked altogether, reaches no value and no gradient."""
     predictions, targets = pair((3, 4))
-    mask = MASK.at[2].set(False)
+    mask = MASK & np.array([[True], [True], [False]])
 
-    def loss(p: jax.Array, t: jax.Array) -> jax.Array:
-        return ours(name, p, t, where=mask)
+    @jax.jit
+    def run(p: jax.Array, t: jax.Array) -> Any:
+        def total(p: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+            value = ours(name, p, t, where=mask)
+            return value.sum(), value
 
-    poisoned = jnp.where(mask, predictions, jnp.nan), jnp.where(mask, targets, jnp.nan)
-    value = loss(*poisoned)
-    np.testing.assert_allclose(value, loss(predictions, targets))
-    np.testing.assert_allclose(value[2], 1.0 if name == "cosine_distance" else 0.0)
-    for gradient in jax.grad(lambda p, t: loss(p, t).sum(), argnums=(0, 1))(*poisoned):
-        assert jnp.isfinite(gradient).all()
-        assert not jnp.where(mask, 0.0, gradient).any()
+        return jax.grad(total, argnums=(0, 1), has_aux=True)(p, t)
+
+    want = run(predictions, targets)[1]
+    gradients, value = run(*(np.where(mask, array, np.float32(np.nan)) for array in (predictions, targets)))
+    np.testing.assert_allclose(value, want)
+    assert value[2] == (1.0 if name == "cosine_distance" else 0.0)
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+        assert not np.where(mask, 0.0, gradient).any()
 
 
 # Name, arguments, keywords of Optax that ours also takes by position.
@@ -118,8 +124,10 @@ POSITIONAL = [
 @pytest.mark.parametrize(("name", "extra", "keywords"), POSITIONAL)
 def test_positional_arguments(name: str, extra: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     predictions, targets = pair((3, 4))
-    want = oracle(name, predictions, targets, **keywords)
-    np.testing.assert_allclose(ours(name, predictions, targets, *extra), want, rtol=1e-6)
+    got, by_keyword = jax.jit(
+        lambda p, t: (ours(name, p, t, *extra), ours(name, p, t, **keywords)),
+    )(predictions, targets)
+    np.testing.assert_array_equal(got, by_keyword)
     assert_same(name, (predictions, targets), [keywords])
 
 
@@ -127,16 +135,17 @@ def test_positional_arguments(name: str, extra: tuple[Any, ...], keywords: dict[
 def test_targets_default_to_zero(name: str) -> None:
     predictions, _ = pair((7,))
     assert_same(name, (predictions,), [{}])
-    np.testing.assert_array_equal(ours(name, predictions), ours(name, predictions, jnp.zeros(7)))
+    given, default = jax.jit(lambda p: (ours(name, p, jnp.zeros(7)), ours(name, p)))(predictions)
+    np.testing.assert_array_equal(given, default)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_numbers_numpy_and_integer_targets(name: str) -> None:
     assert ours(name, 1.5, 0.5).shape == ()
     x, y = np.linspace(-2, 2, 5), np.array([1, 0, 0, 1, 1])
-    want = oracle(name, jnp.asarray(x), jnp.asarray(y))
-    for targets in (y, jnp.asarray(y), y.astype(bool)):
-        np.testing.assert_allclose(ours(name, x, targets), want, rtol=1e-6, atol=1e-7)
+    want = jax.jit(lambda x, y: oracle(name, x, y))(x, y)
+    np.testing.assert_allclose(ours(name, x, y), want, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(jax.jit(lambda x, y: ours(name, x, y))(x, y > 0), want, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["huber_loss", "log_cosh", "hinge_loss", *ALONG_AXIS[:-1]])
@@ -145,7 +154,7 @@ def test_broadcasting(name: str) -> None:
     assert_same(name, (predictions, targets[0]), [{}])
 
 
-EXTREMES = jnp.array([-jnp.inf, -1e38, -1e4, -100.0, -1.0, -1e-20, 0.0, 1e-3, 1.0, 100.0, 1e4, 1e38, jnp.inf])
+EXTREMES = np.array([-np.inf, -1e38, -1e4, -100.0, -1.0, -1e-20, 0.0, 1e-3, 1.0, 100.0, 1e4, 1e38, np.inf], np.float32)
 
 
 @pytest.mark.parametrize("name", ["huber_loss", "log_cosh", "sigmoid_binary_cross_entropy"])
@@ -159,33 +168,33 @@ def test_extreme_arguments(name: str) -> None:
         ]
 
     for target in (0.0, 1.0):
-        (value, slope), (want, want_slope), curvature = derivatives(EXTREMES, jnp.asarray(target))
+        (value, slope), (want, want_slope), curvature = derivatives(EXTREMES, np.float32(target))
         want = np.nan_to_num(want, nan=0.0, posinf=np.inf)  # 0 * inf, for a certain and correct prediction
         np.testing.assert_allclose(value, want, rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(slope, want_slope, rtol=1e-6, atol=1e-7)
-        assert jnp.isfinite(curvature[1:-1]).all()
+        assert np.isfinite(curvature[1:-1]).all()
 
 
 def test_zero_targets_and_ruled_out_classes() -> None:
     """Outcomes of target 0 and prediction ``-inf`` count for nothing; Optax has NaN there."""
-    logits = jnp.array([0.3, -jnp.inf, -1.2])
-    targets = jnp.array([0.25, 0.0, 0.75])
-    kept = jnp.array([0, 2])
+    logits, targets, kept = np.array([0.3, -np.inf, -1.2]), np.array([0.25, 0.0, 0.75]), np.array([0, 2])
+    finite = np.array([0.3, -4.0, -1.2])
     for name in ("softmax_cross_entropy", "kl_divergence", "convex_kl_divergence"):
-        value, gradients = jax.value_and_grad(lambda x, t, n=name: ours(n, x, t), argnums=(0, 1))(logits, targets)
-        want, want_gradients = jax.value_and_grad(lambda x, t, n=name: oracle(n, x, t), argnums=(0, 1))(
-            logits[kept], targets[kept]
-        )
+
+        @jax.jit
+        def run(name: str = name) -> Any:
+            both = [jax.value_and_grad(lambda x, t, f=f: f(name, x, t), argnums=(0, 1)) for f in (ours, oracle)]
+            predicted = [jax.value_and_grad(lambda x, f=f: f(name, x, targets))(finite) for f in (ours, oracle)]
+            return both[0](logits, targets), both[1](logits[kept], targets[kept]), predicted
+
+        (value, gradients), (want, want_gradients), predicted = run()
         np.testing.assert_allclose(value, want, rtol=1e-6)
         for g, w in zip(gradients, want_gradients, strict=True):
-            assert jnp.isfinite(g).all()
-            np.testing.assert_allclose(g[kept], w, rtol=1e-6, atol=1e-7)
-    # A zero target against an ordinary prediction: the value and the gradient by the prediction are Optax's.
-    finite = jnp.array([0.3, -4.0, -1.2])
-    for name in ("kl_divergence", "convex_kl_divergence"):
-        got, want = (jax.value_and_grad(lambda x, f=f, n=name: f(n, x, targets))(finite) for f in (ours, oracle))
-        np.testing.assert_allclose(got[0], want[0], rtol=1e-6)
-        np.testing.assert_allclose(got[1], want[1], rtol=1e-6)
+            assert np.isfinite(g).all()
+            np.testing.assert_allclose(np.asarray(g)[kept], w, rtol=1e-6, atol=1e-6)
+        # A zero target against an ordinary prediction: all as in Optax, where only the gradient by the target is NaN.
+        for got, optax_has in zip(*predicted, strict=True):
+            np.testing.assert_allclose(got, optax_has, rtol=1e-6, atol=1e-7)
 
 
 def test_zero_vector_needs_epsilon() -> None:
@@ -198,7 +207,7 @@ def test_zero_vector_needs_epsilon() -> None:
 
 @pytest.mark.parametrize(
     ("axis", "dtype"),
-    [(axis, jnp.float32) for axis in (-1, 0, (1, 2), (2, 1), (-1, 0), (0, 1, 2), ())] + [((2, 1), jnp.bfloat16)],
+    [(axis, jnp.float32) for axis in (-1, 0, (-1, 0), (0, 1, 2), ())] + [((2, 1), jnp.bfloat16)],
 )
 def test_integer_labels_match_optax(axis: Any, dtype: Any) -> None:
     logits, _ = pair((2, 3, 4), dtype)
@@ -212,12 +221,12 @@ def test_integer_labels_match_optax(axis: Any, dtype: Any) -> None:
 
 def test_integer_labels_at_the_edges() -> None:
     logits, _ = pair((2, 3, 4))
-    labels = jnp.array([[1, 3, 0], [2, 2, 2]])
-    one_hot = losses.softmax_cross_entropy(logits, jax.nn.one_hot(labels, 4))
-    np.testing.assert_allclose(losses.softmax_cross_entropy_with_integer_labels(logits, labels), one_hot, rtol=1e-6)
-    out_of_range = losses.softmax_cross_entropy_with_integer_labels(logits, labels.at[0, 0].set(4))
-    assert jnp.isnan(out_of_range[0, 0])
-    assert jnp.isnan(out_of_range).sum() == 1
+    labels = np.array([[1, 3, 0], [2, 2, 2]])
+    loss = jax.jit(losses.softmax_cross_entropy_with_integer_labels)
+    one_hot = jax.jit(losses.softmax_cross_entropy)(logits, np.eye(4, dtype=np.float32)[labels])
+    np.testing.assert_allclose(loss(logits, labels), one_hot, rtol=1e-6)
+    out_of_range = np.isnan(loss(logits, np.array([[4, 3, 0], [2, 2, 2]])))
+    np.testing.assert_array_equal(out_of_range, [[True, False, False], [False, False, False]])
     assert_same(INTEGER_LABELS, (logits, labels[:, :1]), [{}])
     assert_same(INTEGER_LABELS, (logits.at[0, 0, 0].set(-jnp.inf), labels), [{}, {"where": jnp.zeros((1, 1, 4), bool)}])
 
@@ -226,14 +235,17 @@ def test_integer_labels_at_the_edges() -> None:
 @pytest.mark.parametrize("kwargs", [{}, {"axis": 0}, {"axis": None}, {"axis": (0, 1)}, {"where": MASK}])
 @pytest.mark.parametrize("alpha", [0.1, 1.0, -0.5])
 def test_smooth_labels_matches_optax(alpha: float, kwargs: dict[str, Any], dtype: Any) -> None:
-    labels = jax.nn.one_hot(jnp.array([1, 3, 0]), 4, dtype=dtype)
-    got, want = losses.smooth_labels(labels, alpha, **kwargs), optax.smooth_labels(labels, alpha, **kwargs)
+    labels = jnp.asarray(np.eye(4)[[1, 3, 0]], dtype)
+    got, want = jax.jit(lambda y: [f("smooth_labels", y, alpha, **kwargs) for f in (ours, oracle)])(labels)
     assert got.dtype == want.dtype == dtype
     np.testing.assert_allclose(got, want, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
-def test_smooth_labels_without_a_class_stays_finite() -> None:
-    assert jnp.isfinite(losses.smooth_labels(jnp.ones((2, 3)), 0.1, where=jnp.zeros(3, bool))).all()
+def test_smooth_labels_without_a_class() -> None:
+    """Finite, and still narrow with an integer weight, where Optax widens to float32."""
+    smoothed = losses.smooth_labels(jnp.ones((2, 3), jnp.bfloat16), 1, where=np.zeros(3, bool))
+    assert smoothed.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(smoothed.astype(jnp.float32), np.ones((2, 3)))
 
 
 # CTC ---------------------------------------------------------------------------------------------------------------
@@ -341,7 +353,7 @@ ERRORS: list[Case] = [
     (losses.huber_loss, (X,), {"delta": -1.0}, ValueError, "huber_loss: delta must not be negative, got -1.0"),
     (losses.log_cosh, (X, X[:, :2]), {}, ValueError, r"predictions \(2, 3\), targets \(2, 2\)"),
     (losses.hinge_loss, (X, X[:, :2]), {}, ValueError, "hinge_loss: shapes do not broadcast"),
-    (losses.hinge_loss, (X, X + 1j), {}, TypeError, "targets must be real, got complex64"),
+    (losses.hinge_loss, (X, X.astype(jnp.complex64)), {}, TypeError, "targets must be real, got complex64"),
     (losses.sigmoid_binary_cross_entropy, (X, [1.0]), {}, TypeError, "labels must be an array .* got list"),
     (losses.sigmoid_binary_cross_entropy, (X, None), {}, TypeError, "got NoneType"),
     (losses.sigmoid_binary_cross_entropy, (I, X), {}, TypeError, "logits must have a floating-point"),

@@ -110,7 +110,9 @@ def test_low_precision(row: Row, mixed: bool):
         like_updates, like_state = jax.eval_shape(theirs.update, grads, expected_state, params)
         wanted = reference(row, grads, expected_state, params)
         updates, state = ours.update(grads, state, params)
-        for got, like in zip(jax.tree.leaves((updates, state)), jax.tree.leaves((like_updates, like_state)), strict=True):
+        for got, like in zip(
+            jax.tree.leaves((updates, state)), jax.tree.leaves((like_updates, like_state)), strict=True
+        ):
             assert (got.dtype, got.shape) == (like.dtype, like.shape), row.name
         rounded = jax.tree.map(lambda x, like: x.astype(like.dtype), wanted, (like_updates, like_state))
         if not row.discrete:

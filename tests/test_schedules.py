@@ -205,6 +205,12 @@ def test_gradients(name: str, kwargs: dict[str, Any]) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), actual, expected)
 
 
+def test_gradient_at_an_interval_of_length_zero() -> None:
+    schedule = schedules.piecewise_interpolate_schedule("linear", 0.3, {0: 0.5, 10: 0.2})
+    slopes = jax.vmap(jax.grad(schedule))(jnp.asarray([0.0, 4.0, 12.0]))
+    np.testing.assert_allclose(slopes, [-0.012, -0.012, 0], rtol=1e-5)
+
+
 def test_gradient_in_factors() -> None:
     decay, scaled = (
         jax.grad(lambda rate: jnp.asarray(schedules.exponential_decay(0.3, 4, rate)(6)))(0.7),

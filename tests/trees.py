@@ -8,7 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SHAPES = {"scalar": (), "empty": (0, 3), "one": (1,), "vector": (7,), "odd": (3, 5), "deep": {"w": (2, 3, 4), "b": (5,)}}
+SHAPES = {
+    "scalar": (),
+    "empty": (0, 3),
+    "one": (1,),
+    "vector": (7,),
+    "odd": (3, 5),
+    "deep": {"w": (2, 3, 4), "b": (5,)},
+}
 """A ragged tree: 0-d, empty, 1-element and odd shapes, nested."""
 
 

@@ -72,4 +72,9 @@ for _command in (compile_command, opt_command, report_command, list_command):
 
 def main() -> None:
     """Run the command line; does not return."""
-    app(prog_name="optcc")
+    try:
+        app(prog_name="optcc")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # JAX, interrupted while it lowers, crashes when Python takes it down in order
+            os._exit(INTERRUPTED)
+        raise

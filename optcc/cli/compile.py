@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +13,7 @@ from optcc.cli.progress import Phases
 from optcc.errors import OptccError, did_you_mean, message
 
 if TYPE_CHECKING:
+    from optcc.base import GradientTransformation
     from optcc.cli.passes import PassOptions
     from optcc.runtime.compiled import CompiledOptimizer
 
@@ -62,14 +64,16 @@ def compile_command(
     EXPR is an optimizer, for instance "chain(clip_by_global_norm(1.0), adamw(3e-4))"; see `optcc list`.
     """
     from optcc.cli.passes import PassOptions
+    from optcc.expressions import parse_optimizer
+    from optcc.params import load_params
 
     check_writable(output)
     _check_stage(emit)
-    compiled = _compiled(expression, params)
+    tx, shapes = parse_optimizer(expression), load_params(params)
     options = PassOptions(verify_each=verify_each, print_each=print_ir_after_all, time_each=time_passes)
-    with Phases(PHASES, quiet=print_ir_after_all) as phases:
+    with _wide_enough(shapes), Phases(PHASES, quiet=print_ir_after_all) as phases:
         phases.enter("build")
-        _build(compiled)
+        compiled = _build(tx, shapes)
         phases.enter("passes")
         _run_passes(compiled, options)
         text = _emit(compiled, emit, phases)
@@ -97,25 +101,28 @@ def _check_stage(emit: str) -> None:
     if emit in names:
         return
     if emit in PASSES:
-        raise CompileError(message(f"the pass {emit!r} is not part of compilation", "--emit", f"one of {names}"))
+        raise CompileError(
+            message(f"the pass {emit!r} is not part of compilation", "--emit", f"one of {', '.join(names)}")
+        )
     raise CompileError(
         message(f"unknown stage or pass {emit!r}", "--emit", did_you_mean(emit, names) or f"one of {', '.join(names)}")
     )
 
 
-def _compiled(expression: str, params: str) -> CompiledOptimizer:
-    """Nothing is built yet, apart from what the expression's functions check."""
-    from optcc.compilation import compile
-    from optcc.expressions import parse_optimizer
-    from optcc.params import load_params
+def _wide_enough(shapes: Any) -> AbstractContextManager[Any]:
+    """64-bit types in JAX for as long as needed, for parameters that are float64."""
+    import jax
 
-    tx = parse_optimizer(expression)
-    shapes = load_params(params)
-    return _as_user_error(lambda: compile(tx, shapes))
+    wide = any(leaf.dtype == "float64" for leaf in jax.tree.leaves(shapes))
+    return jax.enable_x64(True) if wide else nullcontext()
 
 
-def _build(compiled: CompiledOptimizer) -> None:
+def _build(tx: GradientTransformation, shapes: Any) -> CompiledOptimizer:
+    from optcc import compilation
+
+    compiled = _as_user_error(lambda: compilation.compile(tx, shapes))
     _as_user_error(lambda: compiled.program)
+    return compiled
 
 
 def _as_user_error(work: Callable[[], _T]) -> _T:

@@ -16,7 +16,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError, VerifyException
 
 from optcc.dialect import context
-from optcc.errors import OptccError, message
+from optcc.errors import OptccError, did_you_mean, message
 from optcc.expressions.excerpt import excerpt
 
 _LABELLED = re.compile(r"(C\d+): (.*)", re.DOTALL)
@@ -50,11 +50,13 @@ class Chunk:
 
     def parse(self) -> ModuleOp:
         """The verified module. Raises SourceError."""
+        if self.is_empty:
+            raise SourceError(message("there is no operation in it", self.name, "give text of the optim dialect"))
         parser = _LocatingParser(self.text, self.name)
         try:
             module = parser.parse_module()
         except ParseError as error:
-            raise SourceError(message(error.msg.strip(), self._where(error.span.start))) from None
+            raise self._parse_error(error) from None
         except (VerifyException, ValueError, TypeError) as error:
             raise SourceError(message(_first_paragraph(error), self._where(parser.pos))) from None
         except RecursionError:
@@ -66,6 +68,22 @@ class Chunk:
             where = self._where(parser.starts[op]) if op in parser.starts else self.name
             raise SourceError(message(_labelled(op, error), where)) from None
         return module
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing but comments."""
+        return all(not line.strip() or line.strip().startswith("//") for line in self.text.splitlines())
+
+    def _parse_error(self, error: ParseError) -> SourceError:
+        """xDSL points at the end of the text for a value that is not defined, and does not look for similar names."""
+        what, position, fix = error.msg.strip(), error.span.start, ""
+        if undefined := re.match(r"values used but not defined: \[(%[\w$.-]+)", what):
+            use = re.search(rf"{re.escape(undefined[1])}(?![\w$.-])", self.text)
+            position = use.start() if use else position
+        if unknown := re.match(r"Operation (\S+) is not registered", what):
+            position = max(self.text.rfind(unknown[1], 0, position), 0)
+            fix = did_you_mean(unknown[1], [op.name for op in context().loaded_ops])
+        return SourceError(message(what, self._where(position), fix))
 
     def _where(self, position: int) -> str:
         line = self.text.count("\n", 0, position) + self.skipped + 1
@@ -94,7 +112,7 @@ def _labelled(op: Operation, error: VerifyException) -> str:
 
 def _first_paragraph(error: Exception) -> str:
     """The error's text, without the module that xDSL may print after it."""
-    return str(error).strip().split("\n\n")[0]
+    return " ".join(str(error).strip().split("\n\n")[0].split())
 
 
 def read_text(file: str) -> tuple[str, str]:

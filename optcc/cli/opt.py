@@ -52,6 +52,8 @@ def opt_command(
         return
     results: list[str] = []
     for chunk in read_chunks(name, text, SEPARATOR):
+        if chunk.is_empty:
+            continue
         try:
             results.append(process(chunk))
         except OptccError as error:

@@ -25,7 +25,9 @@ def check_writable(target: str | None) -> None:
     if path.is_dir():
         raise OutputError(message("cannot write the result: this is a folder", target, "name a file in it"))
     if not path.resolve().parent.is_dir():
-        raise OutputError(message("cannot write the result: there is no such folder", str(path.parent), "make it first"))
+        raise OutputError(
+            message("cannot write the result: there is no such folder", str(path.parent), "make it first")
+        )
 
 
 def write(text: str, target: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException
 
 from optcc.dialect import context
 from optcc.errors import OptccError, PipelineError, message
+from optcc.expressions.excerpt import excerpt
 from optcc.passes import Stage, parse_pipeline, run_passes
 
 
@@ -38,9 +40,16 @@ def parse(text: str) -> tuple[ModulePass, ...]:
     try:
         return parse_pipeline(text)
     except ArgSpecParseError as error:  # no Exception, so nothing before this line can have caught it
-        raise PipelineError(
-            message(f"malformed pipeline: {error}".strip(), fix="write it as `fuse-maps,cse` or `a-pass{option=1}`")
-        ) from None
+        raise _malformed(text, str(error)) from None
+
+
+def _malformed(text: str, report: str) -> PipelineError:
+    """The error for text that xDSL reports on as `...:line:column`, an excerpt, and last what it expected."""
+    place = re.search(r":(\d+):(\d+)\n", report)
+    column = int(place[2]) if place else 1
+    what = report.strip().splitlines()[-1].strip()
+    where = f"column {column}\n{excerpt(text, column - 1)}"
+    return PipelineError(message(f"malformed pipeline: {what}", where, "write it as `fuse-maps,cse` or `a{option=1}`"))
 
 
 def run(module: ModuleOp, passes: Sequence[ModulePass], options: PassOptions) -> None:
@@ -63,7 +72,7 @@ def run(module: ModuleOp, passes: Sequence[ModulePass], options: PassOptions) ->
 
 def print_stage(name: str, module: ModuleOp) -> None:
     """Print the module after a pass to standard error."""
-    click.echo(f"// -----// IR after {name} //----- //\n{module}\n", err=True)
+    click.echo(f"// -----// IR after {name} //----- //\n{module!s}\n", err=True)
 
 
 def print_times(stages: Sequence[tuple[str, float]]) -> None:
@@ -73,7 +82,7 @@ def print_times(stages: Sequence[tuple[str, float]]) -> None:
     from optcc.cli.console import error_console
 
     total = sum(seconds for _, seconds in stages)
-    table = Table("pass", "ms", "%", box=None)
+    table = Table("pass", "ms", "%", box=None, pad_edge=False)
     for name, seconds in stages:
         table.add_row(name, f"{1e3 * seconds:.2f}", f"{100 * seconds / total:.0f}" if total else "")
     table.add_row("total", f"{1e3 * total:.2f}", "")

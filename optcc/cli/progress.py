@@ -55,7 +55,5 @@ class Phases:
                 return
             columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
             self._bar = Progress(*columns, console=error_console(), transient=True)
-            self._task = self._bar.add_task(
-                self._names[self._current], total=len(self._names), completed=self._current
-            )
+            self._task = self._bar.add_task(self._names[self._current], total=len(self._names), completed=self._current)
             self._bar.start()

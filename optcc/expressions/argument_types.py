@@ -17,8 +17,6 @@ _WORDS: dict[Any, str] = {
     str: "a string",
     type(None): "None",
     collections.abc.Callable: "a schedule",
-    collections.abc.Sequence: "a list",
-    list: "a list",
     tuple: "a tuple",
     dict: "a dict",
 }
@@ -34,6 +32,8 @@ def hints_of(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 def fits(value: Any, hint: Any) -> bool:
     """True if a value may be passed where a type is declared; a type that is not understood accepts everything."""
+    if hint is Any:
+        return True
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return any(fits(value, option) for option in get_args(hint))
@@ -56,9 +56,25 @@ def fits(value: Any, hint: Any) -> bool:
 def describe(hint: Any) -> str:
     """The values that a type stands for, in words."""
     if get_origin(hint) in (Union, types.UnionType):
-        words = [describe(option) for option in get_args(hint)]
+        options = get_args(hint)
+        if float in options:  # also accepts these, but nobody means them
+            options = [option for option in options if option not in (bool, int)]
+        words = [describe(option) for option in options]
         return " or ".join(dict.fromkeys(word for word in words if word)) or "of another type"
     kind = get_origin(hint) or hint
     if isinstance(kind, type) and issubclass(kind, GradientTransformation):
         return "a transformation"
+    if get_origin(hint) in (collections.abc.Sequence, list):
+        return f"a list, each item {describe(get_args(hint)[0])}"
     return _WORDS.get(kind, "")
+
+
+def kind_of(value: Any) -> str:
+    """What a value of an expression is, in words or as itself."""
+    if isinstance(value, GradientTransformation):
+        return "a transformation"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(kind_of, value))}]"
+    if isinstance(value, dict):
+        return "a dict"
+    return "a schedule" if callable(value) else repr(value)

@@ -36,5 +36,3 @@ def signature_of(name: str) -> str:
     signature = inspect.signature(callables()[name])
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
     return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
-
-

@@ -7,12 +7,12 @@ import inspect
 import math
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from optcc.base import GradientTransformation
 from optcc.errors import ExpressionError, OptccError, did_you_mean, message
-from optcc.expressions.argument_types import describe, fits, hints_of
+from optcc.expressions.argument_types import describe, fits, hints_of, kind_of
 from optcc.expressions.excerpt import excerpt
 from optcc.expressions.functions import callables, signature_of
 
@@ -39,6 +39,24 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
+_SYNTAX: dict[type[ast.AST], str] = {
+    ast.Attribute: "an attribute",
+    ast.BoolOp: "`and` or `or`",
+    ast.Call: "the result of a call",
+    ast.Compare: "a comparison",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+    ast.IfExp: "`if`",
+    ast.JoinedStr: "an f-string",
+    ast.Lambda: "a lambda",
+    ast.ListComp: "a comprehension",
+    ast.NamedExpr: "an assignment",
+    ast.Set: "a set",
+    ast.SetComp: "a comprehension",
+    ast.Starred: "`*`",
+    ast.Subscript: "an index",
+    ast.UnaryOp: "this operator",
+}
 
 
 def read_optimizer(text: str) -> GradientTransformation:
@@ -47,7 +65,9 @@ def read_optimizer(text: str) -> GradientTransformation:
     tree = source.parse()
     value = source.value(tree, 0)
     if not isinstance(value, GradientTransformation):
-        raise source.error(f"the expression is {_name_kind(value)}, not an optimizer", tree, "write for instance adam(1e-3)")
+        raise source.error(
+            f"the expression is {kind_of(value)}, not an optimizer", tree, "write for instance adam(1e-3)"
+        )
     return value
 
 
@@ -72,7 +92,9 @@ class _Source:
         except SyntaxError as error:
             raise self._syntax_error(error) from None
         except (RecursionError, MemoryError):
-            raise ExpressionError(message(f"nested more than {MAX_DEPTH} levels deep", self.text[:40] + "...")) from None
+            raise ExpressionError(
+                message(f"nested more than {MAX_DEPTH} levels deep", self.text[:40] + "...")
+            ) from None
         except ValueError as error:
             raise ExpressionError(message(f"not an expression: {error}")) from None
 
@@ -119,7 +141,8 @@ class _Source:
         def position(line: int, column: int) -> int:
             return len((b"".join(lines[: line - 1]) + lines[line - 1][:column]).decode())
 
-        assert isinstance(node, (ast.expr, ast.keyword)) and node.end_lineno is not None
+        assert isinstance(node, ast.expr | ast.keyword)
+        assert node.end_lineno is not None
         assert node.end_col_offset is not None
         return position(node.lineno, node.col_offset), position(node.end_lineno, node.end_col_offset)
 
@@ -140,8 +163,8 @@ class _Source:
             return jnp.dtype(short)
         if self._function(name) is not None:
             raise self.error(f"'{name}' is a function", node, f"call it: {name}{signature_of(short)}")
-        hint = did_you_mean(short, [*DTYPES, *callables()])
-        raise self.error(f"unknown name '{name}'", node, hint or f"as a value, only a dtype: {', '.join(DTYPES)}")
+        hint = self._nearest(name, [*DTYPES, *callables()])
+        raise self.error(f"unknown name '{name}'", node, hint or f"the names of values are {', '.join(DTYPES)}")
 
     def _dotted(self, node: ast.expr) -> str:
         match node:
@@ -151,6 +174,13 @@ class _Source:
                 return f"{self._dotted(node.value)}.{node.attr}"
             case _:
                 raise self.error(f"an attribute of {_syntax_name(node)} is not allowed in an expression", node)
+
+    def _nearest(self, name: str, known: Collection[str]) -> str:
+        """A hint for an unknown name, if its prefix is one that names may have."""
+        prefix, _, short = name.rpartition(".")
+        if f"{prefix}.".lstrip(".") not in (*_CALL_PREFIXES, *_DTYPE_PREFIXES):
+            return f"write {short}, without '{prefix}.'" if short in known else ""
+        return did_you_mean(short, known)
 
     def _function(self, name: str) -> Callable[..., Any] | None:
         short = name.rpartition(".")[2]
@@ -162,19 +192,17 @@ class _Source:
         name = self._dotted(node.func)
         function = self._function(name)
         if function is None:
-            hint = did_you_mean(name.rpartition(".")[2], callables())
-            raise self.error(f"'{name}' is no function that may be called here", node.func, hint or "see `optcc list`")
+            what = f"unknown function '{name}'; an expression calls only what `optcc list` shows"
+            raise self.error(what, node.func, self._nearest(name, callables()))
         arguments, keywords = self._arguments(node, function, depth)
         try:
             return function(*arguments, **keywords)
         except _CAUSES as error:
             what, _, fix = str(error).partition("\n  fix:   ")
-            what = what.splitlines()[0].removeprefix(f"{name}: ") if what else type(error).__name__
-            raise self.error(f"{name}: {what}", node, fix) from None
+            what = what.splitlines()[0] if what else type(error).__name__
+            raise self.error(what if what.startswith(function.__name__) else f"{name}: {what}", node, fix) from None
 
-    def _arguments(
-        self, node: ast.Call, function: Callable[..., Any], depth: int
-    ) -> tuple[list[Any], dict[str, Any]]:
+    def _arguments(self, node: ast.Call, function: Callable[..., Any], depth: int) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of a call, checked against the function's signature."""
         keywords = self._keywords(node, function)
         values = [(arg, self.value(arg, depth)) for arg in node.args]
@@ -189,7 +217,8 @@ class _Source:
         for parameter, given in bound.arguments.items():
             several = signature.parameters[parameter].kind is inspect.Parameter.VAR_POSITIONAL
             for where, value in given if several else (given,):
-                self._check(name, parameter, hints.get(parameter, Any), where, value)
+                label = "an argument" if several else parameter
+                self._check(name, label, hints.get(parameter, Any), where, value)
         return [value for _, value in values], {key: value for key, (_, value) in named.items()}
 
     def _keywords(self, node: ast.Call, function: Callable[..., Any]) -> dict[str, ast.keyword]:
@@ -211,9 +240,9 @@ class _Source:
     def _check(self, name: str, parameter: str, hint: Any, node: ast.AST, value: Any) -> None:
         """Check an argument against the type that the function declares for it."""
         if not fits(value, hint):
-            raise self.error(f"{name}: {parameter} is {describe(hint)}, got {_name_kind(value)}", node)
+            raise self.error(f"{name}: {parameter} is {describe(hint)}, got {kind_of(value)}", node)
         if parameter.endswith("dtype") and value is not None and str(value) not in DTYPES:
-            what = f"{name}: {parameter} is a floating dtype, got {_name_kind(value)}"
+            what = f"{name}: {parameter} is a floating dtype, got {kind_of(value)}"
             raise self.error(what, node, did_you_mean(str(value), DTYPES) or f"one of {', '.join(DTYPES)}")
 
     # Literals
@@ -231,7 +260,7 @@ class _Source:
     def _number(self, node: ast.expr, depth: int) -> int | float:
         value = self.value(node, depth)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"arithmetic is for numbers only, got {_name_kind(value)}", node)
+            raise self.error(f"arithmetic is for numbers only, got {kind_of(value)}", node)
         return value
 
     def _arithmetic(self, node: ast.BinOp, depth: int) -> int | float:
@@ -257,14 +286,8 @@ class _Source:
         return value
 
 
-def _name_kind(value: Any) -> str:
-    """What a value is, for errors."""
-    if isinstance(value, GradientTransformation):
-        return "a transformation"
-    return "a schedule" if callable(value) else repr(value)
-
-
 def _syntax_name(node: ast.AST) -> str:
-    """What a piece of syntax is called, from the name of its class: `a generator exp`."""
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in type(node).__name__).strip()
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    """What a piece of syntax is called."""
+    if isinstance(node, ast.Constant):
+        return repr(node.value)
+    return _SYNTAX.get(type(node), f"this ({type(node).__name__})")

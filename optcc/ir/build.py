@@ -62,9 +62,7 @@ def build_init(definition: Definition, params: Any) -> tuple[Program, StateLayou
     """
     f = _Function(INIT, definition)
     dtypes = _check_floats(params, "parameter")
-    root = f.builder.define_root(
-        "all", jax.tree.structure(params), leaf_table(params), [(d.name,) for d in dtypes]
-    )
+    root = f.builder.define_root("all", jax.tree.structure(params), leaf_table(params), [(d.name,) for d in dtypes])
     state = f.builder.initialize(None, definition, f.tree_argument("params", root, _by_group(root, dtypes)))
     layout = StateLayout.of(state)
     parts = [
@@ -221,7 +219,12 @@ class _Function:
         self.counts[side] += len(place)
         groups = leaf_set.groups
         return [
-            (k, Port(slot if len(groups) == 1 else f"{slot}/{symbol}", tuple(place[m] for m in leaf_set.members[k]), True))
+            (
+                k,
+                Port(
+                    slot if len(groups) == 1 else f"{slot}/{symbol}", tuple(place[m] for m in leaf_set.members[k]), True
+                ),
+            )
             for k, symbol in groups.items()
         ]
 
@@ -267,5 +270,3 @@ def _check_floats(tree: Any, what: str) -> list[np.dtype]:
             )
         dtypes.append(np.dtype(x.dtype))
     return dtypes
-
-

@@ -42,7 +42,8 @@ from optcc.ir.values import PYTHON, LeafSet, Scalar, Tree
 
 NO_PARAMS = "this transformation needs the current parameters, but `update` was called without `params`"
 
-Operand = Tree | Scalar | float
+Operand = Any
+"""A tree, a scalar or a Python number."""
 
 
 class MixedGroupError(Exception):
@@ -111,7 +112,7 @@ class Builder:
 
     @contextlib.contextmanager
     def masked_extra_args(self, enabled: bool, select: Callable[[Tree], Tree]) -> Iterator[None]:
-        """Within the block, if enabled, `select` is applied to the extra arguments with the structure of the updates."""
+        """Within the block, if enabled, the extra arguments are those that `select` makes of them."""
         old = self.extra_args
         if enabled and old is not None:
             self.extra_args = {name: select(tree) for name, tree in old.items()}
@@ -306,7 +307,8 @@ class Builder:
             if array.ndim or not jnp.issubdtype(array.dtype, jnp.number):
                 raise TypeError(
                     message(
-                        f"hyperparameter '{name}' must be a number or a 0-d array, got {array.dtype}{list(array.shape)}",
+                        f"hyperparameter '{name}' must be a number or a 0-d array, "
+                        f"got {array.dtype}{list(array.shape)}",
                         self.where_in_chain,
                     )
                 )
@@ -412,9 +414,7 @@ class Builder:
             ) -> SSAValue:
                 rest = iter(args)
                 given = [next(rest) if s is None else emit.constant(block, s, element) for s in slots]
-                fixed = [
-                    a if first_is_bool and i == 0 else emit.cast(block, a, element) for i, a in enumerate(given)
-                ]
+                fixed = [a if first_is_bool and i == 0 else emit.cast(block, a, element) for i, a in enumerate(given)]
                 return emit_fn(block, *fixed)
 
             parts[k] = self._map(symbol, inputs, body, i1 if boolean else element, per_leaf=per_leaf)
@@ -554,7 +554,11 @@ class Builder:
         if type_.element == element:
             return part
         return self._map(
-            type_.leaves, [part], lambda block, a: emit.cast(block, a, element), element, per_leaf=not type_.has_elements
+            type_.leaves,
+            [part],
+            lambda block, a: emit.cast(block, a, element),
+            element,
+            per_leaf=not type_.has_elements,
         )
 
     def _map(
@@ -604,4 +608,3 @@ def _regroup(values: list[Any], counts: Sequence[list[tuple[int, ...]] | None]) 
         by_leaf = {leaf: array for members in groups for leaf, array in zip(members, next(rest), strict=True)}
         out.append([by_leaf[leaf] for leaf in sorted(by_leaf)])
     return out
-

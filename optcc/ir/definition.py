@@ -68,9 +68,7 @@ def as_pair(definition: Definition) -> base.GradientTransformationExtraArgs:
     return base.GradientTransformationExtraArgs(InterpretedInit(definition), InterpretedUpdate(definition))
 
 
-def transformation(
-    name: str, init: InitFn, update: UpdateFn, **hypers: Any
-) -> base.GradientTransformationExtraArgs:
+def transformation(name: str, init: InitFn, update: UpdateFn, **hypers: Any) -> base.GradientTransformationExtraArgs:
     """Make a gradient transformation from its formula; see `Definition`."""
     return as_pair(Definition(name, init, update, hypers))
 
@@ -93,9 +91,10 @@ def definition_of(tx: base.GradientTransformation) -> Definition:
 
     Raises TypeError if `tx` is no init/update pair.
     """
-    if isinstance(getattr(tx, "update", None), InterpretedUpdate) and isinstance(tx.init, InterpretedInit):
-        if tx.init.definition is tx.update.definition:
-            return tx.update.definition
+    init, update = getattr(tx, "init", None), getattr(tx, "update", None)
+    ours = isinstance(init, InterpretedInit) and isinstance(update, InterpretedUpdate)
+    if ours and init.definition is update.definition:
+        return update.definition
     from optcc.ir.foreign import foreign_definition
 
     return foreign_definition(tx)

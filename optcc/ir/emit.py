@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import AnyFloat, FloatAttr, IntegerAttr, IntegerType
+from xdsl.dialects.builtin import AnyFloat, FloatAttr, IntegerAttr, IntegerType, f32
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 _FLOAT_BINARY: dict[str, type[Operation]] = {
@@ -72,14 +72,13 @@ def cast(block: Block, value: SSAValue, type_: Attribute) -> SSAValue:
         if old.bitwidth > type_.bitwidth:
             return _add(block, arith.TruncFOp(value, type_))
         # bf16 and f16 have one width and convert through f32.
-        from xdsl.dialects.builtin import f32
-
         return cast(block, cast(block, value, f32), type_)
     if isinstance(old, IntegerType) and isinstance(type_, AnyFloat):
         return _add(block, (arith.UIToFPOp if old.width.data == 1 else arith.SIToFPOp)(value, type_))
     if isinstance(old, AnyFloat) and isinstance(type_, IntegerType):
         return _add(block, arith.FPToSIOp(value, type_))
-    assert isinstance(old, IntegerType) and isinstance(type_, IntegerType)
+    assert isinstance(old, IntegerType)
+    assert isinstance(type_, IntegerType)
     if old.width.data > type_.width.data:
         return _add(block, arith.TruncIOp(value, type_))
     return _add(block, (arith.ExtUIOp if old.width.data == 1 else arith.ExtSIOp)(value, type_))

@@ -122,5 +122,3 @@ def _cached(definition: Definition, key: Hashable, build: Any) -> Any:
     if key not in programs:
         programs[key] = build()
     return programs[key]
-
-

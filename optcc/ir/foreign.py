@@ -54,7 +54,9 @@ def foreign_definition(tx: Any) -> Definition:
                 None if params is None else trees[2],
                 **dict(zip(extras, trees[len(trees) - len(extras) :], strict=True)),
             )
-            return [jax.tree.leaves(new_updates), jax.tree.leaves(new_state)]
+            # A state whose dtypes drift, as a bfloat16 one may that meets float32 updates, could not be kept in place.
+            kept = [new.astype(old.dtype) for new, old in zip(jax.tree.leaves(new_state), arrays[1], strict=True)]
+            return [jax.tree.leaves(new_updates), kept]
 
         shapes = jax.eval_shape(
             lambda *trees: call(*(jax.tree.leaves(t) for t in trees)), *(as_shapes(b, t) for t in operands)

@@ -97,8 +97,16 @@ _NUMPY: dict[type[Operation], Callable[..., Any]] = {
     math.TanhOp: np.tanh,
 }
 """For numbers that Python computes: numpy keeps float64 where JAX, without x64, would not."""
-_CASTS = (arith.ExtFOp, arith.TruncFOp, arith.SIToFPOp, arith.UIToFPOp, arith.FPToSIOp, arith.ExtSIOp, arith.ExtUIOp,
-          arith.TruncIOp)
+_CASTS = (
+    arith.ExtFOp,
+    arith.TruncFOp,
+    arith.SIToFPOp,
+    arith.UIToFPOp,
+    arith.FPToSIOp,
+    arith.ExtSIOp,
+    arith.ExtUIOp,
+    arith.TruncIOp,
+)
 _FOLDS: dict[Combiner, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Combiner.ADD: (jnp.sum, jnp.add),
     Combiner.MAX: (jnp.max, jnp.maximum),
@@ -201,8 +209,10 @@ def _cast(value: Value, dtype: np.dtype) -> Value:
 
 def _map(op: MapOp, inputs: Sequence[Value]) -> list[Value]:
     leaves = leaves_of(op, op.leaves)
-    rows = [_leaf_map(op, leaf, [_at(v, t, i) for v, t in zip(inputs, op.operand_types, strict=True)])
-            for i, leaf in enumerate(leaves)]
+    rows = [
+        _leaf_map(op, leaf, [_at(v, t, i) for v, t in zip(inputs, op.operand_types, strict=True)])
+        for i, leaf in enumerate(leaves)
+    ]
     results: list[Value] = []
     for j, (type_, kind) in enumerate(zip(op.result_types, op.kinds, strict=True)):
         column = [row[j] for row in rows]

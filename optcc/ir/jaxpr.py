@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.extend import core as jex_core
 from xdsl.ir import Block, SSAValue
 
@@ -85,7 +86,7 @@ def _import(block: Block, jaxpr: Any, consts: Any, arguments: list[SSAValue]) ->
 
 
 def _literal(block: Block, value: Any, aval: Any) -> SSAValue:
-    if isinstance(value, jax.core.Tracer) or aval.shape != ():
+    if isinstance(value, Tracer) or aval.shape != ():
         raise _UnsupportedError
     try:
         return emit.constant(block, np.asarray(value).item(), type_of(aval.dtype))
@@ -132,5 +133,3 @@ def _equation(block: Block, eqn: Any, args: list[SSAValue]) -> list[SSAValue]:
             return [emit.binary(block, "xor", args[0], emit.constant(block, 1, args[0].type))]
         case _:
             raise _UnsupportedError
-
-

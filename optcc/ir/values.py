@@ -145,7 +145,6 @@ class Scalar(Arithmetic):
         self.dtype = dtype
         self.weak = weak
 
-
     @property
     def array_dtype(self) -> np.dtype:
         """The dtype of the array that this number becomes."""

@@ -63,9 +63,9 @@ def ctc_loss_with_forward_probs(
     Reference: Graves et al., *Connectionist Temporal Classification*, 2006.
     """
     scores = as_floating("ctc_loss", "logits", logits)
-    frame_padded = as_real("ctc_loss", "logit_paddings", logit_paddings) != 0
+    frame_padded = as_real("ctc_loss", "logit_paddings", logit_paddings).astype(bool)
     classes = as_integer("ctc_loss", "labels", labels)
-    label_padded = as_real("ctc_loss", "label_paddings", label_paddings) != 0
+    label_padded = as_real("ctc_loss", "label_paddings", label_paddings).astype(bool)
     _check_shapes(scores, frame_padded, classes, label_padded, blank_id)
 
     # Sums over frames lose too much in half precision. Padded frames are cleared first, since they may hold NaN.

@@ -95,9 +95,7 @@ def _ordered(op: MapOp, kernels: list[Kernel], overwritten: Sequence[int | None]
             kernels[k].results,
             kernels[k].ops,
             kernels[k].reads,
-            tuple(
-                kernels[j].results[0] for j in sorted(order[k] - reached[k]) if done.index(j) < done.index(k)
-            ),
+            tuple(kernels[j].results[0] for j in sorted(order[k] - reached[k]) if done.index(j) < done.index(k)),
         )
         for k in done
     ]

@@ -27,7 +27,7 @@ def run_after(values: list[Value], first: Value) -> list[Value]:
 def _bits(value: Value) -> tuple[Value, int]:
     """The bits of a tensor as unsigned integers, and their number."""
     type_ = ir.RankedTensorType(value.type)
-    width = type_.element_type.width
+    width = _width(type_)
     unsigned = ir.RankedTensorType.get(type_.shape, ir.IntegerType.get_unsigned(width))
     return (value if type_ == unsigned else hlo.bitcast_convert(unsigned, value)), width
 
@@ -35,7 +35,12 @@ def _bits(value: Value) -> tuple[Value, int]:
 def _cost(value: Value) -> tuple[bool, int]:
     """What comes first is cheapest to tie: a number before a predicate, fewer dimensions before more."""
     type_ = ir.RankedTensorType(value.type)
-    return type_.element_type.width == 1, type_.rank
+    return _width(type_) == 1, type_.rank
+
+
+def _width(type_: Any) -> int:
+    """Bits of an element of a tensor type."""
+    return type_.element_type.width
 
 
 def _hidden_zero(value: Value) -> Value:

@@ -31,7 +31,9 @@ def start(kind: Combiner, type_: Attribute) -> Value:
     return constant(identity(kind, dtype_of(type_)).item(), type_)
 
 
-def fold(values: Sequence[Value], kinds: Sequence[Combiner], type_: Attribute, *, cpu: bool, plain: bool) -> list[Value]:
+def fold(
+    values: Sequence[Value], kinds: Sequence[Combiner], type_: Attribute, *, cpu: bool, plain: bool
+) -> list[Value]:
     """Fold tensors of one shape and element type, each to a 0-d tensor.
 
     On CPU XLA gives a single reduction to a library that first writes out every scalar in it as an array, unless it is

@@ -58,7 +58,9 @@ class StableHLO:
             case MapOp():
                 self._map(op, env, [None] * len(op.outputs))
             case ReduceOp():
-                env[op.result] = self._fold(op.combiner.data, op.result.type, env[op.operand], leaves_of(op, op.tree.leaves))
+                env[op.result] = self._fold(
+                    op.combiner.data, op.result.type, env[op.operand], leaves_of(op, op.tree.leaves)
+                )
             case SplitOp():
                 env.update(zip(op.parts, split_values(op, env[op.whole]), strict=True))
             case JoinOp():
@@ -105,9 +107,7 @@ class StableHLO:
                 for t, kind in zip(op.result_types, op.kinds, strict=True)
             ]
             with ir.InsertionPoint.at_block_begin(self.module.body):
-                function = func_dialect.FuncOp(
-                    "optcc_map", ir.FunctionType.get(types, results), visibility="private"
-                )
+                function = func_dialect.FuncOp("optcc_map", ir.FunctionType.get(types, results), visibility="private")
                 self.insert(function)
                 entry = function.add_entry_block()
             with ir.InsertionPoint(entry):

@@ -116,5 +116,3 @@ def _is_computed_with(value: SSAValue) -> bool:
         elif not isinstance(use.operation, ReturnOp):
             return True
     return False
-
-

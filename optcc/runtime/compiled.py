@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -51,9 +52,7 @@ class CompiledOptimizer:
         flat = bind(executable, [*jax.tree.leaves((updates, state, params, extra)), *values.arrays])
         return jax.tree.unflatten(jax.tree.structure(executable.program.out_shapes), flat)
 
-    def step(
-        self, grads: base.Updates, state: base.OptState, params: base.Params
-    ) -> tuple[base.Params, base.OptState]:
+    def step(self, grads: base.Updates, state: base.OptState, params: base.Params) -> tuple[base.Params, base.OptState]:
         """Update and apply, in place: returns new parameters and state.
 
         ``state`` and ``params`` are donated: their buffers are used for the results and must not be used again.
@@ -89,7 +88,9 @@ class CompiledOptimizer:
     @cached_property
     def staged(self) -> Staged:
         """The program of `step` with all its stages."""
-        return run_pipeline(self.program, PIPELINES["step"])
+        staged = run_pipeline(self.program, PIPELINES["step"])
+        out_shapes = (self._params, self.program.out_shapes[1])
+        return replace(staged, program=replace(staged.program, out_shapes=out_shapes))
 
     @cached_property
     def program(self) -> Program:

@@ -86,7 +86,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: Executa
 
 
 def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: Executable):
-    axes = tuple(None if d is batching.not_mapped else d for d in dims)
+    axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(lambda *xs: executable.interpret(*xs), in_axes=axes)(*arrays)
     return out, [0] * len(out)
 
@@ -123,7 +123,9 @@ def _lower_call(ctx: mlir.LoweringRuleContext, executable: Executable, op: CallO
     function = executable.program.callables[op.callee.data]
     structure = jax.tree.structure(values)
     flat = jax.tree.leaves(values)
-    avals = [_aval(ctx, v, t) for value, t in zip(values, op.operand_types, strict=True) for v in jax.tree.leaves(value)]
+    avals = [
+        _aval(ctx, v, t) for value, t in zip(values, op.operand_types, strict=True) for v in jax.tree.leaves(value)
+    ]
     shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals]
 
     def flat_function(*arrays: Any) -> list[Any]:
@@ -143,7 +145,8 @@ def _aval(ctx: mlir.LoweringRuleContext, value: Any, type_: Any) -> Any:
 
 def _like(ctx: mlir.LoweringRuleContext, shape: Sequence[int], dtype: Any) -> Any:
     """An abstract array of the class that this trace uses."""
-    return type(ctx.avals_in[0])(tuple(shape), dtype)
+    make: Any = type(ctx.avals_in[0])
+    return make(tuple(shape), dtype)
 
 
 ad.primitive_jvps[optcc_update_p] = _jvp

@@ -77,7 +77,7 @@ class HyperValues:
     `layout` says, for each such argument in order, which array and which element of it.
     """
 
-    arrays: tuple[np.ndarray, ...]
+    arrays: tuple[Any, ...]
     layout: tuple[tuple[int, int], ...] = field(default=())
 
 

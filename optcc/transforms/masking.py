@@ -46,6 +46,7 @@ def masked(
     def update(b: Builder, updates: Tree, state: MaskedState, params: Tree | None):
         on, off = _split(b, updates, mask)
         params_on = None if params is None else _split(b, params, mask, of=updates)[0]
+
         def select(extra: Tree) -> Tree:
             same = extra.leaf_set.structure == updates.leaf_set.structure
             return _split(b, extra, mask, of=updates)[0] if same else extra
@@ -65,8 +66,8 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
     flags = mask(as_shapes(b, tree if of is None else of)) if _is_callable(mask) else mask
     positions = jax.tree.unflatten(structure, range(structure.num_leaves))
     try:
-        nodes = tuple(jax.tree.map(lambda m, p: p if bool(m) is side else base.MaskedNode(), flags, positions)
-                      for side in (True, False))
+        on = jax.tree.map(lambda m, p: p if m else base.MaskedNode(), flags, positions)
+        off = jax.tree.map(lambda m, p: base.MaskedNode() if m else p, flags, positions)
     except (ValueError, TypeError) as error:
         raise TreeMismatchError(
             message(
@@ -75,9 +76,9 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
                 "make it with jax.tree.map over the parameters, or pass a function that does",
             )
         ) from None
-    chosen = set(jax.tree.leaves(nodes[0]))
+    chosen = set(jax.tree.leaves(on))
     selected = [i in chosen for i in range(structure.num_leaves)]
-    return b.split(tree, selected, (jax.tree.structure(nodes[0]), jax.tree.structure(nodes[1])))
+    return b.split(tree, selected, (jax.tree.structure(on), jax.tree.structure(off)))
 
 
 def _is_callable(mask: Any) -> bool:

@@ -27,14 +27,14 @@ class TraceState(NamedTuple):
 class EmaState(NamedTuple):
     """The number of steps taken, a 0-d int32, and the moving average of the updates."""
 
-    count: jax.typing.ArrayLike
+    count: base.Count
     ema: base.Updates
 
 
 class ScaleByAdamState(NamedTuple):
     """The number of steps taken, a 0-d int32, and the first and the second moment."""
 
-    count: jax.typing.ArrayLike
+    count: base.Count
     mu: base.Updates
     nu: base.Updates
 
@@ -48,14 +48,14 @@ class ScaleByRmsState(NamedTuple):
 class ScaleByRmsWithCountState(NamedTuple):
     """The number of steps taken, a 0-d int32, and the second moment, where the latter is bias-corrected."""
 
-    count: jax.typing.ArrayLike
+    count: base.Count
     nu: base.Updates
 
 
 class ScaleByLionState(NamedTuple):
     """The number of steps taken, a 0-d int32, and the moment."""
 
-    count: jax.typing.ArrayLike
+    count: base.Count
     mu: base.Updates
 
 

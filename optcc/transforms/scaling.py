@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class ScaleByScheduleState(NamedTuple):
     """The number of steps taken, a 0-d int32."""
 
-    count: jax.typing.ArrayLike
+    count: base.Count
 
 
 class WeightDecaySchedule(NamedTuple):
     """The number of steps taken, a 0-d int32, for a weight decay that follows a schedule."""
 
-    count: jax.typing.ArrayLike
+    count: base.Count
 
 
 class ScaleByTrustRatioState(NamedTuple):
@@ -117,10 +117,7 @@ def add_decayed_weights(
     with a mask ``MaskedState`` around it. Raises ValueError if ``update`` gets no parameters. Source: Loshchilov and
     Hutter 2019, algorithm 2.
     """
-    if callable(weight_decay):
-        tx = _add_scheduled_decay(weight_decay)
-    else:
-        tx = _add_constant_decay(weight_decay)
+    tx = _add_scheduled_decay(weight_decay) if callable(weight_decay) else _add_constant_decay(weight_decay)
     return tx if mask is None else masked(tx, mask)
 
 
@@ -180,5 +177,3 @@ def scale_by_trust_ratio(
         trust_coefficient=trust_coefficient,
         eps=eps,
     )
-
-

@@ -1,0 +1,37 @@
+// RUN: optcc opt %s | optcc opt - --print-generic -o %t
+// RUN: filecheck %s --check-prefix=GENERIC --input-file %t
+// RUN: optcc opt %t | filecheck %s
+// The text is parsed, printed, parsed, printed in generic form, parsed and printed again.
+
+optim.leaves @all = ["w" : [3, 4]]
+
+// The extent `elements` is not printed.
+// GENERIC: (!optim.tree<f32, @all>, !optim.tree<f32, @all>) -> ()
+// CHECK: func.func @extent_elements(%a: !optim.tree<f32, @all>, %b: !optim.tree<f32, @all>)
+func.func @extent_elements(%a: !optim.tree<f32, @all>, %b: !optim.tree<f32, @all, elements>) { func.return }
+
+// GENERIC: (!optim.tree<f32, @all, per_leaf>) -> ()
+// CHECK: func.func @extent_per_leaf(%a: !optim.tree<f32, @all, per_leaf>)
+func.func @extent_per_leaf(%a: !optim.tree<f32, @all, per_leaf>) { func.return }
+
+// CHECK: func.func @float_elements(%a: !optim.tree<f16, @all>, %b: !optim.tree<bf16, @all>, %c: !optim.tree<f64, @all>)
+func.func @float_elements(%a: !optim.tree<f16, @all>, %b: !optim.tree<bf16, @all>, %c: !optim.tree<f64, @all>) {
+  func.return
+}
+
+// CHECK: func.func @integer_elements(%a: !optim.tree<i1, @all>, %b: !optim.tree<i32, @all>, %c: !optim.tree<ui8, @all, per_leaf>)
+func.func @integer_elements(%a: !optim.tree<i1, @all>, %b: !optim.tree<i32, @all>, %c: !optim.tree<ui8, @all, per_leaf>) {
+  func.return
+}
+
+// GENERIC: arg_attrs = [{optim.slot = "params/all"}], res_attrs = [{optim.slot = "params/all"}]
+// CHECK: func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = "params/all"}) -> (!optim.tree<f32, @all> {optim.slot = "params/all"})
+func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = "params/all"})
+    -> (!optim.tree<f32, @all> {optim.slot = "params/all"}) {
+  func.return %a : !optim.tree<f32, @all>
+}
+
+// An alias stands for its type.
+!T = !optim.tree<f32, @all>
+// CHECK: func.func @alias(%a: !optim.tree<f32, @all>)
+func.func @alias(%a: !T) { func.return }

@@ -1,0 +1,284 @@
+// RUN: optcc opt %s -p form-sweeps | filecheck %s
+
+!T = !optim.tree<f32, @all>
+!H = !optim.tree<bf16, @all>
+!P = !optim.tree<f32, @all, per_leaf>
+!A = !optim.tree<f32, @a>
+!B = !optim.tree<f32, @b>
+
+optim.leaves @all = ["w" : [3, 4], "b" : [4]]
+optim.leaves @a = ["w" : [3, 4]]
+optim.leaves @b = ["b" : [4]]
+
+// CHECK-LABEL: func.func @overwrites_the_slot_of_the_result(
+// CHECK-NEXT:    %new, %mu1 = optim.sweep writes ["params", "0.mu"] {
+// CHECK-NEXT:      %new_1, %mu1_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %y = %p : !optim.tree<f32, @all>, %m = %mu : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:        %a = arith.addf %m, %x : f32
+// CHECK-NEXT:        %b = arith.addf %y, %a : f32
+// CHECK-NEXT:        optim.yield %b, %a : f32, f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %new_1, %mu1_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %new, %mu1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @overwrites_the_slot_of_the_result(%g: !T {optim.slot = "updates"}, %p: !T {optim.slot = "params"}, %mu: !T {optim.slot = "0.mu"})
+    -> (!T {optim.slot = "params"}, !T {optim.slot = "0.mu"}) {
+  %new, %mu1 = optim.map over @all (%x = %g : !T, %y = %p : !T, %m = %mu : !T) -> (!T, !T) {
+    %a = arith.addf %m, %x : f32
+    %b = arith.addf %y, %a : f32
+    optim.yield %b, %a : f32, f32
+  }
+  func.return %new, %mu1 : !T, !T
+}
+
+// One sweep for maps over disjoint sets: the parts of a slot are overwritten each on its own.
+// CHECK-LABEL: func.func @one_sweep_over_the_parts(
+// CHECK-NEXT:    %a, %b = optim.split %p : !optim.tree<f32, @all> -> !optim.tree<f32, @a>, !optim.tree<f32, @b>
+// CHECK-NEXT:    %a1, %b1, %n = optim.sweep writes ["params", "params", ""] {
+// CHECK-NEXT:      %a1_1 = optim.map over @a (%x = %a : !optim.tree<f32, @a>) -> (!optim.tree<f32, @a>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      %b1_1, %n_1 = optim.map over @b (%x = %b : !optim.tree<f32, @b>) -> (!optim.tree<f32, @b>, f32 by <add>) {
+// CHECK-NEXT:        %y = arith.addf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y, %x : f32, f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %a1_1, %b1_1, %n_1 : !optim.tree<f32, @a>, !optim.tree<f32, @b>, f32
+// CHECK-NEXT:    } -> !optim.tree<f32, @a>, !optim.tree<f32, @b>, f32
+// CHECK-NEXT:    %p1 = optim.join %a1, %b1 : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %p1, %n : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:  }
+func.func @one_sweep_over_the_parts(%p: !T {optim.slot = "params"}) -> (!T {optim.slot = "params"}, f32) {
+  %a, %b = optim.split %p : !T -> !A, !B
+  %a1 = optim.map over @a (%x = %a : !A) -> (!A) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y : f32
+  }
+  %b1, %n = optim.map over @b (%x = %b : !B) -> (!B, f32 by <add>) {
+    %y = arith.addf %x, %x : f32
+    optim.yield %y, %x : f32, f32
+  }
+  %p1 = optim.join %a1, %b1 : !A, !B -> !T
+  func.return %p1, %n : !T, f32
+}
+
+// A sweep for each level; step and leaf arithmetic stays between them.
+// CHECK-LABEL: func.func @a_sweep_for_each_level(
+// CHECK-NEXT:    %n = optim.sweep writes [""] {
+// CHECK-NEXT:      %n_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all, per_leaf> by <add>) {
+// CHECK-NEXT:        optim.yield %x : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %n_1 : !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:    %r = optim.map over @all (%x = %n : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:      %y = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %new = optim.sweep writes ["params"] {
+// CHECK-NEXT:      %new_1 = optim.map over @all (%x = %p : !optim.tree<f32, @all>, %y = %r : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %z = arith.divf %x, %y : f32
+// CHECK-NEXT:        optim.yield %z : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %new_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %new : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @a_sweep_for_each_level(%g: !T, %p: !T {optim.slot = "params"}) -> (!T {optim.slot = "params"}) {
+  %n = optim.map over @all (%x = %g : !T) -> (!P by <add>) {
+    optim.yield %x : f32
+  }
+  %r = optim.map over @all (%x = %n : !P) -> (!P) {
+    %y = math.sqrt %x : f32
+    optim.yield %y : f32
+  }
+  %new = optim.map over @all (%x = %p : !T, %y = %r : !P) -> (!T) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  func.return %new : !T
+}
+
+// Reading the old value in an earlier sweep is no obstacle.
+// CHECK-LABEL: func.func @read_earlier(
+// CHECK-NEXT:    %n = optim.sweep writes [""] {
+// CHECK-NEXT:      %n_1 = optim.map over @all (%x = %p : !optim.tree<f32, @all>) -> (f32 by <add>) {
+// CHECK-NEXT:        optim.yield %x : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %n_1 : f32
+// CHECK-NEXT:    } -> f32
+// CHECK-NEXT:    %new = optim.sweep writes ["params"] {
+// CHECK-NEXT:      %new_1 = optim.map over @all (%x = %p : !optim.tree<f32, @all>, %y = %n : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %z = arith.divf %x, %y : f32
+// CHECK-NEXT:        optim.yield %z : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %new_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %new : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @read_earlier(%p: !T {optim.slot = "params"}) -> (!T {optim.slot = "params"}) {
+  %n = optim.map over @all (%x = %p : !T) -> (f32 by <add>) {
+    optim.yield %x : f32
+  }
+  %new = optim.map over @all (%x = %p : !T, %y = %n : f32) -> (!T) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  func.return %new : !T
+}
+
+// Refusal: a later sweep still reads the old value.
+// CHECK-LABEL: func.func @read_later_by_a_map(
+// CHECK-NEXT:    %mu1, %n = optim.sweep writes ["", ""] {
+// CHECK-NEXT:      %mu1_1, %n_1 = optim.map over @all (%x = %mu : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, f32 by <add>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y, %x : f32, f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %mu1_1, %n_1 : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>, f32
+// CHECK-NEXT:    %u = optim.sweep writes [""] {
+// CHECK-NEXT:      %u_1 = optim.map over @all (%x = %mu : !optim.tree<f32, @all>, %s = %n : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %y = arith.divf %x, %s : f32
+// CHECK-NEXT:        optim.yield %y : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %u_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %mu1, %u : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @read_later_by_a_map(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T) {
+  %mu1, %n = optim.map over @all (%x = %mu : !T) -> (!T, f32 by <add>) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y, %x : f32, f32
+  }
+  %u = optim.map over @all (%x = %mu : !T, %s = %n : f32) -> (!T) {
+    %y = arith.divf %x, %s : f32
+    optim.yield %y : f32
+  }
+  func.return %mu1, %u : !T, !T
+}
+
+// Refusal: a later call still reads the old value.
+// CHECK-LABEL: func.func @read_later_by_a_call(
+// CHECK-NEXT:    %mu1 = optim.sweep writes [""] {
+// CHECK-NEXT:      %mu1_1 = optim.map over @all (%x = %mu : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %mu1_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    %s = optim.call "f"(%mu) : (!optim.tree<f32, @all>) -> f32
+// CHECK-NEXT:    func.return %mu1, %s : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:  }
+func.func @read_later_by_a_call(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, f32) {
+  %mu1 = optim.map over @all (%x = %mu : !T) -> (!T) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y : f32
+  }
+  %s = optim.call "f"(%mu) : (!T) -> f32
+  func.return %mu1, %s : !T, f32
+}
+
+// Refusal: the caller gets the old value.
+// CHECK-LABEL: func.func @returned(
+// CHECK-NEXT:    %mu1 = optim.sweep writes [""] {
+// CHECK-NEXT:      %mu1_1 = optim.map over @all (%x = %mu : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %mu1_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %mu1, %mu : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @returned(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T) {
+  %mu1 = optim.map over @all (%x = %mu : !T) -> (!T) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y : f32
+  }
+  func.return %mu1, %mu : !T, !T
+}
+
+// Refusal: the argument has another type.
+// CHECK-LABEL: func.func @another_type(
+// CHECK-NEXT:    %mu1 = optim.sweep writes [""] {
+// CHECK-NEXT:      %mu1_1 = optim.map over @all (%x = %mu : !optim.tree<f32, @all>) -> (!optim.tree<bf16, @all>) {
+// CHECK-NEXT:        %y = arith.truncf %x : f32 to bf16
+// CHECK-NEXT:        optim.yield %y : bf16
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %mu1_1 : !optim.tree<bf16, @all>
+// CHECK-NEXT:    } -> !optim.tree<bf16, @all>
+// CHECK-NEXT:    func.return %mu1 : !optim.tree<bf16, @all>
+// CHECK-NEXT:  }
+func.func @another_type(%mu: !T {optim.slot = "mu"}) -> (!H {optim.slot = "mu"}) {
+  %mu1 = optim.map over @all (%x = %mu : !T) -> (!H) {
+    %y = arith.truncf %x : f32 to bf16
+    optim.yield %y : bf16
+  }
+  func.return %mu1 : !H
+}
+
+// Refusal: no argument has the slot, the result has none, or the result is not returned.
+// CHECK-LABEL: func.func @no_slot(
+// CHECK-NEXT:    %u, %v, %w = optim.sweep writes ["", "", ""] {
+// CHECK-NEXT:      %u_1, %v_1, %w_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %x, %y, %x : f32, f32, f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %u_1, %v_1, %w_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %u, %v : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @no_slot(%g: !T, %s: f32 {optim.slot = "s"}) -> (!T {optim.slot = "updates"}, !T) {
+  %u, %v, %w = optim.map over @all (%x = %g : !T) -> (!T, !T, !T) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %x, %y, %x : f32, f32, f32
+  }
+  func.return %u, %v : !T, !T
+}
+
+// Refusal: a fold is not written element by element, even if its slot is there.
+// CHECK-LABEL: func.func @combined_result(
+// CHECK-NEXT:    %n1 = optim.sweep writes [""] {
+// CHECK-NEXT:      %n1_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %y = %n : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all, per_leaf> by <add>) {
+// CHECK-NEXT:        %z = arith.mulf %x, %y : f32
+// CHECK-NEXT:        optim.yield %z : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %n1_1 : !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:    func.return %n1 : !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:  }
+func.func @combined_result(%g: !T, %n: !P {optim.slot = "norm"}) -> (!P {optim.slot = "norm"}) {
+  %n1 = optim.map over @all (%x = %g : !T, %y = %n : !P) -> (!P by <add>) {
+    %z = arith.mulf %x, %y : f32
+    optim.yield %z : f32
+  }
+  func.return %n1 : !P
+}
+
+// Maps that were not fused, over one set and of one level, are separate sweeps.
+// CHECK-LABEL: func.func @maps_that_were_not_fused(
+// CHECK-NEXT:    %u = optim.sweep writes [""] {
+// CHECK-NEXT:      %u_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %u_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    %v = optim.sweep writes [""] {
+// CHECK-NEXT:      %v_1 = optim.map over @all (%x = %u : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:        %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:        optim.yield %y : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %v_1 : !optim.tree<f32, @all>
+// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %u, %v : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @maps_that_were_not_fused(%g: !T) -> (!T, !T) {
+  %u = optim.map over @all (%x = %g : !T) -> (!T) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y : f32
+  }
+  %v = optim.map over @all (%x = %u : !T) -> (!T) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y : f32
+  }
+  func.return %u, %v : !T, !T
+}

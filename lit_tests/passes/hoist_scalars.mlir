@@ -1,0 +1,189 @@
+// RUN: optcc opt %s -p hoist-scalars | filecheck %s
+
+!T = !optim.tree<f32, @all>
+!P = !optim.tree<f32, @all, per_leaf>
+
+optim.leaves @all = ["w" : [3, 4], "b" : [4]]
+
+// CHECK-LABEL: func.func @step_level(
+// CHECK-NEXT:    %s = arith.mulf %lr, %c : f32
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %lr : f32, %b = %c : f32, %s_1 = %s : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %s_1 : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @step_level(%g: !T, %lr: f32, %c: f32) -> !T {
+  %u = optim.map over @all (%x = %g : !T, %a = %lr : f32, %b = %c : f32) -> (!T) {
+    %s = arith.mulf %a, %b : f32
+    %y = arith.mulf %x, %s : f32
+    optim.yield %y : f32
+  }
+  func.return %u : !T
+}
+
+// What depends on per-leaf values is computed once for every leaf, in a map in front.
+// CHECK-LABEL: func.func @leaf_level(
+// CHECK-NEXT:    %0 = optim.map over @all (%a = %n : !optim.tree<f32, @all, per_leaf>, %e = %eps : f32) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:      %r = math.sqrt %a : f32
+// CHECK-NEXT:      %d = arith.addf %r, %e : f32
+// CHECK-NEXT:      optim.yield %d : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %n : !optim.tree<f32, @all, per_leaf>, %e = %eps : f32, %d = %0 : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.divf %x, %d : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @leaf_level(%g: !T, %n: !P, %eps: f32) -> !T {
+  %u = optim.map over @all (%x = %g : !T, %a = %n : !P, %e = %eps : f32) -> (!T) {
+    %r = math.sqrt %a : f32
+    %d = arith.addf %r, %e : f32
+    %y = arith.divf %x, %d : f32
+    optim.yield %y : f32
+  }
+  func.return %u : !T
+}
+
+// Each part goes to its level.
+// CHECK-LABEL: func.func @both_levels(
+// CHECK-NEXT:    %s = arith.mulf %lr, %c : f32
+// CHECK-NEXT:    %0 = optim.map over @all (%a = %n : !optim.tree<f32, @all, per_leaf>, %s_1 = %s : f32) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:      %r = arith.mulf %a, %s_1 : f32
+// CHECK-NEXT:      optim.yield %r : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %n : !optim.tree<f32, @all, per_leaf>, %l = %lr : f32, %k = %c : f32, %s_1 = %s : f32, %r = %0 : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %r : f32
+// CHECK-NEXT:      %z = arith.addf %y, %s_1 : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @both_levels(%g: !T, %n: !P, %lr: f32, %c: f32) -> !T {
+  %u = optim.map over @all (%x = %g : !T, %a = %n : !P, %l = %lr : f32, %k = %c : f32) -> (!T) {
+    %s = arith.mulf %l, %k : f32
+    %r = arith.mulf %a, %s : f32
+    %y = arith.mulf %x, %r : f32
+    %z = arith.addf %y, %s : f32
+    optim.yield %z : f32
+  }
+  func.return %u : !T
+}
+
+// Of a chain of values only the last ones, which the body still uses, are passed in.
+// CHECK-LABEL: func.func @passes_in_what_is_used(
+// CHECK-NEXT:    %b = arith.mulf %a, %a : f32
+// CHECK-NEXT:    %c = math.sqrt %b : f32
+// CHECK-NEXT:    %d = math.exp %c : f32
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %s = %a : f32, %c_1 = %c : f32, %d_1 = %d : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %d_1 : f32
+// CHECK-NEXT:      %z = arith.addf %y, %c_1 : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @passes_in_what_is_used(%g: !T, %a: f32) -> !T {
+  %u = optim.map over @all (%x = %g : !T, %s = %a : f32) -> (!T) {
+    %b = arith.mulf %s, %s : f32
+    %c = math.sqrt %b : f32
+    %d = math.exp %c : f32
+    %y = arith.mulf %x, %d : f32
+    %z = arith.addf %y, %c : f32
+    optim.yield %z : f32
+  }
+  func.return %u : !T
+}
+
+// CHECK-LABEL: func.func @out_of_a_per_leaf_map(
+// CHECK-NEXT:    %b = math.sqrt %a : f32
+// CHECK-NEXT:    %u = optim.map over @all (%x = %n : !optim.tree<f32, @all, per_leaf>, %s = %a : f32, %b_1 = %b : f32) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:      %r = math.sqrt %x : f32
+// CHECK-NEXT:      %y = arith.mulf %r, %b_1 : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:  }
+func.func @out_of_a_per_leaf_map(%n: !P, %a: f32) -> !P {
+  %u = optim.map over @all (%x = %n : !P, %s = %a : f32) -> (!P) {
+    %b = math.sqrt %s : f32
+    %r = math.sqrt %x : f32
+    %y = arith.mulf %r, %b : f32
+    optim.yield %y : f32
+  }
+  func.return %u : !P
+}
+
+// CHECK-LABEL: func.func @takes_constants_along(
+// CHECK-NEXT:    %one = arith.constant 1.000000e+00 : f32
+// CHECK-NEXT:    %b = arith.subf %one, %a : f32
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %s = %a : f32, %b_1 = %b : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %one_1 = arith.constant 1.000000e+00 : f32
+// CHECK-NEXT:      %y = arith.mulf %x, %b_1 : f32
+// CHECK-NEXT:      %z = arith.addf %y, %one_1 : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @takes_constants_along(%g: !T, %a: f32) -> !T {
+  %u = optim.map over @all (%x = %g : !T, %s = %a : f32) -> (!T) {
+    %one = arith.constant 1.0 : f32
+    %b = arith.subf %one, %s : f32
+    %y = arith.mulf %x, %b : f32
+    %z = arith.addf %y, %one : f32
+    optim.yield %z : f32
+  }
+  func.return %u : !T
+}
+
+// CHECK-LABEL: func.func @yields_what_was_hoisted(
+// CHECK-NEXT:    %b = arith.mulf %a, %a : f32
+// CHECK-NEXT:    %u, %n = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %s = %a : f32, %b_1 = %b : f32) -> (!optim.tree<f32, @all>, f32 by <add>) {
+// CHECK-NEXT:      optim.yield %b_1, %b_1 : f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u, %n : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:  }
+func.func @yields_what_was_hoisted(%g: !T, %a: f32) -> (!T, f32) {
+  %u, %n = optim.map over @all (%x = %g : !T, %s = %a : f32) -> (!T, f32 by <add>) {
+    %b = arith.mulf %s, %s : f32
+    optim.yield %b, %b : f32, f32
+  }
+  func.return %u, %n : !T, f32
+}
+
+// Refusal: constants alone stay in the body, and arithmetic on them.
+// CHECK-LABEL: func.func @keeps_constants(
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %two = arith.constant 2.000000e+00 : f32
+// CHECK-NEXT:      %r = math.sqrt %two : f32
+// CHECK-NEXT:      %y = arith.mulf %x, %r : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @keeps_constants(%g: !T) -> !T {
+  %u = optim.map over @all (%x = %g : !T) -> (!T) {
+    %two = arith.constant 2.0 : f32
+    %r = math.sqrt %two : f32
+    %y = arith.mulf %x, %r : f32
+    optim.yield %y : f32
+  }
+  func.return %u : !T
+}
+
+// Refusal: this arithmetic involves an element.
+// CHECK-LABEL: func.func @keeps_what_depends_on_elements(
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %s = %a : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %s : f32
+// CHECK-NEXT:      %z = arith.addf %y, %s : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @keeps_what_depends_on_elements(%g: !T, %a: f32) -> !T {
+  %u = optim.map over @all (%x = %g : !T, %s = %a : f32) -> (!T) {
+    %y = arith.mulf %x, %s : f32
+    %z = arith.addf %y, %s : f32
+    optim.yield %z : f32
+  }
+  func.return %u : !T
+}

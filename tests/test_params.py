@@ -1,0 +1,339 @@
+"""Where parameter shapes come from, and the text of every error about them."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import struct
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import optcc
+from optcc.params import load_params
+from optcc.params.presets import PRESETS
+
+
+def shape(*dimensions: int, dtype: str = "float32") -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(dimensions, jnp.dtype(dtype))
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(optcc.ParamsError) as error:
+        load_params(text)
+    return str(error.value)
+
+
+# Presets
+
+
+@pytest.mark.parametrize(
+    ("name", "leaves", "count"),
+    [
+        ("mlp", 6, 269_322),
+        ("resnet50", 161, 25_557_032),
+        ("gpt2", 148, 124_439_808),
+        ("gpt2-medium", 292, 354_823_168),
+        ("gpt2-large", 436, 774_030_080),
+        ("gpt2-xl", 580, 1_557_611_200),
+        ("llama3-8b", 291, 8_030_261_248),
+    ],
+)
+def test_preset_has_the_published_number_of_parameters(name: str, leaves: int, count: int) -> None:
+    found = jax.tree.leaves(load_params(name))
+    assert (len(found), sum(math.prod(leaf.shape) for leaf in found)) == (leaves, count)
+    assert {str(leaf.dtype) for leaf in found} == {"bfloat16" if name == "llama3-8b" else "float32"}
+
+
+def test_presets_are_all_tested() -> None:
+    assert set(PRESETS) == {"mlp", "resnet50", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "llama3-8b"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "path", "expected"),
+    [
+        ("gpt2", "wte.weight", (50257, 768)),
+        ("gpt2", "h.11.attn.c_attn.weight", (768, 2304)),
+        ("gpt2", "h.0.mlp.c_proj.weight", (3072, 768)),
+        ("resnet50", "layer1.0.downsample.0.weight", (256, 64, 1, 1)),
+        ("resnet50", "layer4.2.conv2.weight", (512, 512, 3, 3)),
+        ("resnet50", "layer2.0.downsample.1.bias", (512,)),
+        ("llama3-8b", "model.layers.31.self_attn.k_proj.weight", (1024, 4096)),
+        ("llama3-8b", "lm_head.weight", (128256, 4096)),
+    ],
+)
+def test_preset_names_its_leaves_as_published(preset: str, path: str, expected: tuple[int, ...]) -> None:
+    leaves = {
+        jax.tree_util.keystr(key, simple=True, separator="."): leaf
+        for key, leaf in jax.tree_util.tree_leaves_with_path(load_params(preset))
+    }
+    assert leaves[path].shape == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gtp2", "unknown preset 'gtp2'\n  where: --params\n  fix:   did you mean 'gpt2'?"),
+        (
+            "bert",
+            "unknown preset 'bert'\n  where: --params\n  fix:   one of mlp, resnet50, gpt2, gpt2-medium, gpt2-large, "
+            "gpt2-xl, llama3-8b; or give a .safetensors or .npz file, module:attribute, or JSON",
+        ),
+        ("models/x.pt", "no such file\n  where: models/x.pt\n  fix:   give a .safetensors or .npz file"),
+    ],
+)
+def test_unknown_preset(text: str, expected: str) -> None:
+    assert refusal(text) == expected
+
+
+# JSON
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[3, 4]", shape(3, 4)),
+        ("[]", shape()),
+        ("[[], [0]]", [shape(), shape(0)]),
+        (
+            '{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}',
+            {"w": shape(3, 4), "b": shape(4, dtype="bfloat16")},
+        ),
+        ('{"layers": [[2], {"w": [3]}]}', {"layers": [shape(2), {"w": shape(3)}]}),
+        ('{"shape": [2], "scale": [3]}', {"shape": shape(2), "scale": shape(3)}),
+        ('{"shape": [2]}', shape(2)),
+        ('{"dtype": [2]}', {"dtype": shape(2)}),
+        ('{"a": {}}', {"a": {}}),
+        ('{"x": {"shape": [], "dtype": "float64"}}', {"x": shape(dtype="float64")}),
+    ],
+)
+def test_json(text: str, expected: Any) -> None:
+    assert load_params(text) == expected
+
+
+_FIX = '\n  fix:   write a leaf as its shape, [3, 4], or as {"shape": [3, 4], "dtype": "bfloat16"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '{"w": [3, 4}',
+            """malformed JSON: Expecting ',' delimiter
+  where: line 1, column 12
+         {"w": [3, 4}
+                    ^""",
+        ),
+        ('{"w": [3, 4]', "malformed JSON: Expecting ',' delimiter\n  where: line 1, column 13"),
+        ('{"w": 3}', "3 is neither a shape nor a container\n  where: --params, leaf 'w'" + _FIX),
+        ('{"w": [[2], "x"]}', "\"x\" is neither a shape nor a container\n  where: --params, leaf 'w.1'" + _FIX),
+        (
+            '{"w": [3, -4]}',
+            "[3, -4] is no shape: a shape is a list of non-negative integers\n  where: --params, leaf 'w'" + _FIX,
+        ),
+        ('{"w": [3.0]}', "[3.0] is no shape: a shape is a list of non-negative integers\n  where: --params, leaf 'w'"),
+        ('{"w": [true]}', "true is neither a shape nor a container\n  where: --params, leaf 'w.0'" + _FIX),
+        ('{"shape": {"w": [3]}}', '{"w": [3]} is no shape: a shape is a list of non-negative integers'),
+        (
+            '{"w": {"shape": [3], "dtype": "bfloat61"}}',
+            "a parameter cannot be of dtype 'bfloat61'\n  where: --params, leaf 'w'\n  fix:   did you mean 'bfloat16'",
+        ),
+        (
+            '{"w": {"shape": [3], "dtype": "int8"}}',
+            "a parameter cannot be of dtype 'int8'\n  where: --params, leaf 'w'\n"
+            "  fix:   one of float32, bfloat16, float16, float64",
+        ),
+        ('{"w": [3], "w": [4]}', "the key 'w' is there twice\n  where: --params\n  fix:   give every leaf a name"),
+        ("[4611686018427387904]", "the shape [4611686018427387904] is too large\n  where: --params"),
+        ("[" * 100_000, "the JSON is nested too deeply\n  where: --params"),
+        ("[" + "9" * 5_000 + "]", "malformed JSON: Exceeds the limit (4300 digits)"),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_json_errors(text: str, expected: str) -> None:
+    assert refusal(text).startswith(expected)
+
+
+# Files
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    file = str(tmp_path / "model.safetensors")
+    arrays = {f"a.{d}": np.zeros((2, 3), jnp.dtype(d)) for d in ("float32", "bfloat16", "float16", "float64")}
+    save_file({**arrays, "scalar": np.zeros((), np.float32)}, file)
+    expected = {f"a.{d}": shape(2, 3, dtype=d) for d in ("float32", "bfloat16", "float16", "float64")}
+    assert load_params(file) == {**expected, "scalar": shape()}
+
+
+def test_safetensors_reads_the_header_only(tmp_path: Path) -> None:
+    file = tmp_path / "large.safetensors"
+    size = 1 << 36
+    header = json.dumps({"w": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+    file.write_bytes(struct.pack("<Q", len(header)) + header)
+    os.truncate(file, 8 + len(header) + size)
+    assert load_params(str(file)) == {"w": shape(size // 4)}
+
+
+def test_npz_reads_headers_only(tmp_path: Path) -> None:
+    file = tmp_path / "params.npz"
+    marker = np.full(1 << 16, 1.25, np.float32)
+    np.savez(file, **{"layer/w": marker, "b": np.zeros((), np.float64), "f": np.asfortranarray(np.ones((2, 3)))})
+    file.write_bytes(file.read_bytes().replace(marker.tobytes(), bytes(marker.nbytes)))  # its checksum is now wrong
+    assert load_params(str(file)) == {
+        "layer/w": shape(1 << 16),
+        "b": shape(dtype="float64"),
+        "f": shape(2, 3, dtype="float64"),
+    }
+
+
+def test_file_that_is_missing(tmp_path: Path) -> None:
+    for name in ("no.npz", "no.safetensors"):
+        file = str(tmp_path / name)
+        fix = "check the path, or name a preset (`optcc list params`)"
+        assert refusal(file) == f"no such file\n  where: {file}\n  fix:   {fix}"
+
+
+def test_file_of_another_kind(tmp_path: Path) -> None:
+    text = tmp_path / "model.txt"
+    text.write_text("hello")
+    assert refusal(str(text)) == f"not a parameter file\n  where: {text}\n  fix:   give a .safetensors or .npz file"
+    folder = tmp_path / "folder.npz"
+    folder.mkdir()
+    assert refusal(str(folder)) == f"not a file\n  where: {folder}\n  fix:   give a .safetensors or .npz file"
+
+
+@pytest.mark.parametrize("content", ["empty", "half", "one byte short", "text"])
+def test_safetensors_that_is_truncated(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "bad.safetensors"
+    save_file({"w": np.zeros((100,), np.float32)}, str(file))
+    whole = file.read_bytes()
+    parts = {"empty": b"", "half": whole[: len(whole) // 2], "one byte short": whole[:-1], "text": b"hello world" * 9}
+    file.write_bytes(parts[content])
+    lines = refusal(str(file)).splitlines()
+    assert lines[0].startswith("not a .safetensors file, or a truncated one: ")
+    assert lines[1:] == [f"  where: {file}", "  fix:   write it again with safetensors' save_file"]
+
+
+@pytest.mark.parametrize("content", ["empty", "half", "text", "foreign zip", "other size"])
+def test_npz_that_is_truncated(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "bad.npz"
+    np.savez(file, w=np.zeros(100, np.float32))
+    whole = file.read_bytes()
+    foreign = whole.replace(b"\x93NUMPY", b"\x93NUMBY")
+    parts = {"empty": b"", "half": whole[: len(whole) // 2], "text": b"hello world" * 9, "foreign zip": foreign}
+    with zipfile.ZipFile(file) as archive:
+        member = archive.read("w.npy")[:-4]
+    short = io.BytesIO()
+    with zipfile.ZipFile(short, "w") as archive:
+        archive.writestr("w.npy", member)
+    parts["other size"] = short.getvalue()
+    file.write_bytes(parts[content])
+    lines = refusal(str(file)).splitlines()
+    assert lines[0].startswith("not a .npz file, or a truncated one: ")
+    assert lines[1:] == [f"  where: {file}", "  fix:   write it again with numpy.savez"]
+
+
+def test_npz_without_arrays(tmp_path: Path) -> None:
+    file = tmp_path / "none.npz"
+    np.savez(file)
+    assert refusal(str(file)).startswith("the file holds no arrays\n")
+
+
+def test_file_with_arrays_that_are_no_floats(tmp_path: Path) -> None:
+    counters = tmp_path / "counters.safetensors"
+    save_file({"steps": np.zeros((), np.int64)}, str(counters))
+    assert refusal(str(counters)) == (
+        f"'steps' has dtype I64, but a parameter is one of F32, F16, BF16, F64\n  where: {counters}\n"
+        "  fix:   save the trainable parameters only, without buffers such as counters and masks"
+    )
+    raw = tmp_path / "raw.npz"
+    np.savez(raw, w=np.zeros(3, jnp.bfloat16))
+    assert refusal(str(raw)) == (
+        f"'w' has dtype |V2, but a parameter is one of float32, bfloat16, float16, float64\n  where: {raw}\n"
+        "  fix:   numpy cannot name bfloat16 in a file; use a .safetensors file"
+    )
+
+
+# module:attribute
+
+MODULE = """
+import jax, jax.numpy as jnp, numpy as np
+
+print("loading")
+class Config:
+    shapes = {"w": jax.ShapeDtypeStruct((5,), jnp.bfloat16)}
+arrays = {"w": np.zeros((3, 4), np.float32), "b": jnp.zeros(4)}
+def make():
+    shape = jax.ShapeDtypeStruct((2,), jnp.float16)
+    return {"w": jnp.zeros((1 << 20, 1 << 20)), "s": shape, "n": np.zeros(2, np.float32)}
+def concrete():
+    w = jnp.ones(3)
+    return {"w": w} if float(w.sum()) == 3 else {}
+def takes(x):
+    return x
+def broken():
+    raise RuntimeError("no data")
+text = "hello"
+partly = {"w": jnp.zeros(2), "name": "x"}
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "my_params.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_params", raising=False)
+    return "my_params"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("arrays", {"w": shape(3, 4), "b": shape(4)}),
+        ("Config.shapes", {"w": shape(5, dtype="bfloat16")}),
+        ("make", {"w": shape(1 << 20, 1 << 20), "s": shape(2, dtype="float16"), "n": shape(2)}),
+        ("concrete", {"w": shape(3)}),
+    ],
+)
+def test_module_attribute(module: str, attribute: str, expected: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    path = list(sys.path)
+    assert load_params(f"{module}:{attribute}") == expected
+    assert sys.path == path
+    assert capsys.readouterr() == ("", "loading\n")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("array", "there is no attribute 'array'\n  where: my_params:array\n  fix:   did you mean 'arrays'?"),
+        ("text", "str is no array\n  where: my_params:text\n  fix:   give arrays, or jax.ShapeDtypeStruct"),
+        ("partly", "str is no array\n  where: my_params:partly['name']\n  fix:   give arrays, or jax.ShapeDtypeStruct"),
+        ("takes", "calling my_params:takes() raised TypeError: "),
+        ("broken", "calling my_params:broken() raised RuntimeError: no data\n  where: {file}:17"),
+    ],
+)
+def test_module_attribute_errors(module: str, attribute: str, expected: str, tmp_path: Path) -> None:
+    assert refusal(f"{module}:{attribute}").startswith(expected.format(file=tmp_path / "my_params.py"))
+
+
+def test_module_that_cannot_be_imported(module: str, tmp_path: Path) -> None:
+    assert refusal("no_such_module:x") == (
+        "there is no module 'no_such_module'\n  where: --params no_such_module:...\n"
+        "  fix:   it is looked for in the current directory and in the environment"
+    )
+    (tmp_path / "bad_params.py").write_text("x = 1\nimport no_such_dependency\n")
+    assert refusal("bad_params:x") == (
+        "importing bad_params raised ModuleNotFoundError: No module named 'no_such_dependency'\n"
+        f"  where: {tmp_path / 'bad_params.py'}:2"
+    )
+    (tmp_path / "exit_params.py").write_text("raise SystemExit(3)\n")
+    assert refusal("exit_params:x").startswith("importing exit_params raised SystemExit: 3\n")
