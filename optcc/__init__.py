@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optcc import losses as losses
 from optcc import schedules as schedules
 from optcc.apply import apply_updates as apply_updates
 from optcc.base import EmptyState as EmptyState
@@ -21,19 +22,58 @@ from optcc.base import TransformUpdateFn as TransformUpdateFn
 from optcc.base import Updates as Updates
 from optcc.base import with_extra_args_support as with_extra_args_support
 from optcc.compilation import compile as compile  # noqa: A004
+from optcc.distributions import multi_normal as multi_normal
 from optcc.errors import ExpressionError as ExpressionError
 from optcc.errors import OptccError as OptccError
 from optcc.errors import ParamsError as ParamsError
 from optcc.errors import PipelineError as PipelineError
 from optcc.errors import TreeMismatchError as TreeMismatchError
+from optcc.gradient_scaling import scale_gradient as scale_gradient
 from optcc.linear_algebra import global_norm as global_norm
+from optcc.linear_algebra import matrix_inverse_pth_root as matrix_inverse_pth_root
+from optcc.linear_algebra import power_iteration as power_iteration
+from optcc.losses import convex_kl_divergence as convex_kl_divergence
+from optcc.losses import cosine_distance as cosine_distance
+from optcc.losses import cosine_similarity as cosine_similarity
+from optcc.losses import ctc_loss as ctc_loss
+from optcc.losses import ctc_loss_with_forward_probs as ctc_loss_with_forward_probs
+from optcc.losses import hinge_loss as hinge_loss
+from optcc.losses import huber_loss as huber_loss
+from optcc.losses import kl_divergence as kl_divergence
+from optcc.losses import l2_loss as l2_loss
+from optcc.losses import log_cosh as log_cosh
+from optcc.losses import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+from optcc.losses import smooth_labels as smooth_labels
+from optcc.losses import softmax_cross_entropy as softmax_cross_entropy
+from optcc.losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
+from optcc.losses import squared_error as squared_error
+from optcc.monte_carlo import control_delta_method as control_delta_method
+from optcc.monte_carlo import control_variates_jacobians as control_variates_jacobians
+from optcc.monte_carlo import measure_valued_jacobians as measure_valued_jacobians
+from optcc.monte_carlo import moving_avg_baseline as moving_avg_baseline
+from optcc.monte_carlo import pathwise_jacobians as pathwise_jacobians
+from optcc.monte_carlo import score_function_jacobians as score_function_jacobians
+from optcc.numerics import abs_sq as abs_sq
+from optcc.numerics import safe_increment as safe_increment
+from optcc.numerics import safe_int32_increment as safe_int32_increment
+from optcc.numerics import safe_norm as safe_norm
+from optcc.numerics import safe_root_mean_squares as safe_root_mean_squares
 from optcc.schedules import constant_schedule as constant_schedule
 from optcc.schedules import cosine_decay_schedule as cosine_decay_schedule
+from optcc.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
 from optcc.schedules import exponential_decay as exponential_decay
 from optcc.schedules import join_schedules as join_schedules
+from optcc.schedules import linear_onecycle_schedule as linear_onecycle_schedule
 from optcc.schedules import linear_schedule as linear_schedule
+from optcc.schedules import piecewise_constant_schedule as piecewise_constant_schedule
+from optcc.schedules import piecewise_interpolate_schedule as piecewise_interpolate_schedule
 from optcc.schedules import polynomial_schedule as polynomial_schedule
+from optcc.schedules import sgdr_schedule as sgdr_schedule
 from optcc.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
+from optcc.schedules import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
+from optcc.second_order import fisher_diag as fisher_diag
+from optcc.second_order import hessian_diag as hessian_diag
+from optcc.second_order import hvp as hvp
 from optcc.transforms.combining import chain as chain
 from optcc.transforms.masking import MaskedState as MaskedState
 from optcc.transforms.masking import masked as masked

@@ -57,7 +57,7 @@ func.func @f64() {
 // CHECK-LABEL: func.func @bf16
 // CHECK-NEXT:    arith.constant 1.000980e-01 : bf16
 // CHECK-NEXT:    arith.constant 9.984020e-31 : bf16
-// CHECK-NEXT:    arith.constant 3.004070e-04 : bf16
+// CHECK-NEXT:    arith.constant 2.994540e-04 : bf16
 // CHECK-NEXT:    arith.constant -0.000000e+00 : bf16
 // CHECK-NEXT:    arith.constant 3.389530e+38 : bf16
 // CHECK-NEXT:    arith.constant 0x7f80 : bf16

@@ -70,6 +70,29 @@ func.func @keeps_intermediate_that_is_returned(%g: !T) -> (!T, !T) {
   func.return %a, %b : !T, !T
 }
 
+// The reduction moves behind the fused map.
+// CHECK-LABEL: func.func @reduction_between_maps(
+// CHECK-NEXT:    %a, %b = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %s = arith.mulf %x, %x : f32
+// CHECK-NEXT:      %t = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %s, %t : f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %n = optim.reduce <add> %a : !optim.tree<f32, @all> -> f32
+// CHECK-NEXT:    func.return %b, %n : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:  }
+func.func @reduction_between_maps(%g: !T) -> (!T, f32) {
+  %a = optim.map over @all (%x = %g : !T) -> (!T) {
+    %s = arith.mulf %x, %x : f32
+    optim.yield %s : f32
+  }
+  %n = optim.reduce <add> %a : !T -> f32
+  %b = optim.map over @all (%x = %g : !T) -> (!T) {
+    %t = math.sqrt %x : f32
+    optim.yield %t : f32
+  }
+  func.return %b, %n : !T, f32
+}
+
 // Refusal: the user waits for the sum of all elements.
 // CHECK-LABEL: func.func @apart_across_reduction(
 // CHECK-NEXT:    %a = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {

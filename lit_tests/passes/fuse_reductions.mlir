@@ -141,3 +141,17 @@ func.func @reduces_a_fill_that_is_stored(%c: f32) -> (!T, f32) {
   %s = optim.reduce <add> %a : !T -> f32
   func.return %a, %s : !T, f32
 }
+
+// Refusal: the maximum of the sums is not a maximum over elements.
+// CHECK-LABEL: func.func @keeps_fold_of_a_fold(
+// CHECK-NEXT:    %p = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all, per_leaf> by <add>) {
+// CHECK-NEXT:      optim.yield %x : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %m = optim.{{.*}}<max>
+func.func @keeps_fold_of_a_fold(%g: !T) -> f32 {
+  %p = optim.map over @all (%x = %g : !T) -> (!P by <add>) {
+    optim.yield %x : f32
+  }
+  %m = optim.reduce <max> %p : !P -> f32
+  func.return %m : f32
+}

@@ -109,6 +109,36 @@ func.func @reads_a_part_that_is_stored(%g: !A, %h: !B) -> (!T, !A) {
   func.return %w, %new : !T, !A
 }
 
+// Refusal: %b is a result of the first map, but nothing keeps it in memory for the caller.
+// CHECK-LABEL: func.func @does_not_read_what_is_not_stored(
+// CHECK-NEXT:    %b, %u, %n = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, f32 by <add>) {
+// CHECK-NEXT:      %s = arith.mulf %x, %x : f32
+// CHECK-NEXT:      %t = math.sqrt %s : f32
+// CHECK-NEXT:      optim.yield %s, %t, %t : f32, f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %m = optim.reduce <max> %b : !optim.tree<f32, @all> -> f32
+// CHECK-NEXT:    %new = optim.map over @all (%y = %u : !optim.tree<f32, @all>, %s = %n : f32, %x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %s_1 = arith.mulf %x, %x : f32
+// CHECK-NEXT:      %t = math.sqrt %s_1 : f32
+// CHECK-NEXT:      %c = arith.divf %t, %s : f32
+// CHECK-NEXT:      optim.yield %c : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %new, %m : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:  }
+func.func @does_not_read_what_is_not_stored(%g: !T) -> (!T, f32) {
+  %b, %u, %n = optim.map over @all (%x = %g : !T) -> (!T, !T, f32 by <add>) {
+    %s = arith.mulf %x, %x : f32
+    %t = math.sqrt %s : f32
+    optim.yield %s, %t, %t : f32, f32, f32
+  }
+  %m = optim.reduce <max> %b : !T -> f32
+  %new = optim.map over @all (%y = %u : !T, %s = %n : f32) -> (!T) {
+    %c = arith.divf %y, %s : f32
+    optim.yield %c : f32
+  }
+  func.return %new, %m : !T, f32
+}
+
 // Refusal: a value that is returned is in memory anyway.
 // CHECK-LABEL: func.func @keeps_what_is_returned(
 // CHECK-NEXT:    %u, %n = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, f32 by <add>) {
@@ -235,6 +265,28 @@ func.func @keeps_a_store_that_nothing_waits_for(%g: !T, %mu: !T {optim.slot = "m
     optim.yield %c : f32
   }
   func.return %mu1, %new : !T, !T
+}
+
+// Refusal: the other map that reads the old %mu comes before the one that writes it.
+// CHECK-LABEL: func.func @keeps_a_store_behind_all_readers(
+// CHECK-NEXT:    %n = optim.map over @all (%m = %mu : !optim.tree<f32, @all>) -> (f32 by <add>) {
+// CHECK-NEXT:      optim.yield %m : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %mu1 = optim.map over @all (%m = %mu : !optim.tree<f32, @all>, %s = %n : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %a = arith.divf %m, %s : f32
+// CHECK-NEXT:      optim.yield %a : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %mu1 : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @keeps_a_store_behind_all_readers(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}) {
+  %n = optim.map over @all (%m = %mu : !T) -> (f32 by <add>) {
+    optim.yield %m : f32
+  }
+  %mu1 = optim.map over @all (%m = %mu : !T, %s = %n : f32) -> (!T) {
+    %a = arith.divf %m, %s : f32
+    optim.yield %a : f32
+  }
+  func.return %mu1 : !T
 }
 
 // A slot whose old value is read again later is written only there.

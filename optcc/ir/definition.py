@@ -92,9 +92,11 @@ def definition_of(tx: base.GradientTransformation) -> Definition:
     Raises TypeError if `tx` is no init/update pair.
     """
     init, update = getattr(tx, "init", None), getattr(tx, "update", None)
-    ours = isinstance(init, InterpretedInit) and isinstance(update, InterpretedUpdate)
-    if ours and init.definition is update.definition:
-        return update.definition
+    match init, update:
+        case InterpretedInit(first), InterpretedUpdate(second) if first is second:
+            return second
+        case _:
+            pass
     from optcc.ir.foreign import foreign_definition
 
     return foreign_definition(tx)
