@@ -59,8 +59,8 @@ def test_vmap(kind: str):
     update = updates_of(kind)
     grads = jax.tree.map(lambda *xs: jnp.stack(xs), *(ragged(i + 1) for i in range(3)))
     params = ragged(0)
-    got, _ = jax.vmap(lambda g: update(g, CHAIN.init(params), params))(grads)
-    expected, _ = jax.vmap(lambda g: THEIRS.update(g, THEIRS.init(params), params))(grads)
+    got, _ = jax.jit(jax.vmap(lambda g: update(g, CHAIN.init(params), params)))(grads)
+    expected, _ = jax.jit(jax.vmap(lambda g: THEIRS.update(g, THEIRS.init(params), params)))(grads)
     assert_relative(got, expected, rtol=1e-5)
 
 
@@ -76,8 +76,8 @@ def test_gradient_through_the_update(kind: str):
     def norm(step: Any, state: Any, grads: Any) -> Any:
         return sum(jnp.sum(jnp.sin(u)) for u in jax.tree.leaves(step(grads, state, params)[0]))
 
-    got = jax.grad(lambda g: norm(update, ours.init(params), g))(ragged(1))
-    expected = jax.grad(lambda g: norm(theirs.update, theirs.init(params), g))(ragged(1))
+    got = jax.jit(jax.grad(lambda g: norm(update, ours.init(params), g)))(ragged(1))
+    expected = jax.jit(jax.grad(lambda g: norm(theirs.update, theirs.init(params), g)))(ragged(1))
     assert_relative(got, expected, rtol=1e-5)
 
 
@@ -90,7 +90,9 @@ def test_hyperparameter_as_array(traced: bool):
         tx = lib.adamw(lr, b1=lr * 2)
         return sum(jnp.sum(u) for u in jax.tree.leaves(tx.update(grads, tx.init(params), params)[0]))
 
-    run = jax.value_and_grad if traced else lambda f: f
+    def run(f: Any) -> Any:
+        return jax.jit(jax.value_and_grad(f)) if traced else f
+
     got, expected = (run(lambda lr, lib=lib: loss(lib, lr))(jnp.float32(0.1)) for lib in (optcc, optax))
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 

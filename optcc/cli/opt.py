@@ -35,10 +35,11 @@ def opt_command(
     printed in its place.
     """
     from optcc.cli.module_text import Chunk, print_module, read_chunks, read_text
-    from optcc.cli.passes import PassOptions, parse, run
+    from optcc.cli.passes import PassOptions, run
+    from optcc.passes import parse_pipeline
 
     check_writable(output)
-    passes = parse(pipeline) if pipeline is not None else ()
+    passes = parse_pipeline(pipeline) if pipeline is not None else ()
     options = PassOptions(verify_each=verify_each, print_each=print_ir_after_all, time_each=time_passes)
 
     def process(chunk: Chunk) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException
+from xdsl.utils.exceptions import DiagnosticException
 
 from optcc.dialect import context
-from optcc.errors import OptccError, PipelineError, message
-from optcc.expressions.excerpt import excerpt
-from optcc.passes import Stage, parse_pipeline, run_passes
+from optcc.errors import OptccError, message
+from optcc.passes import Stage, run_passes
 
 
 class PassError(OptccError):
@@ -33,23 +31,6 @@ class PassOptions:
     def any(self) -> bool:
         """True if there is anything to do."""
         return self.verify_each or self.print_each or self.time_each
-
-
-def parse(text: str) -> tuple[ModulePass, ...]:
-    """As `parse_pipeline`; text that xDSL cannot split raises PipelineError, too."""
-    try:
-        return parse_pipeline(text)
-    except ArgSpecParseError as error:  # no Exception, so nothing before this line can have caught it
-        raise _malformed(text, str(error)) from None
-
-
-def _malformed(text: str, report: str) -> PipelineError:
-    """The error for text that xDSL reports on as `...:line:column`, an excerpt, and last what it expected."""
-    place = re.search(r":(\d+):(\d+)\n", report)
-    column = int(place[2]) if place else 1
-    what = report.strip().splitlines()[-1].strip()
-    where = f"column {column}\n{excerpt(text, column - 1)}"
-    return PipelineError(message(f"malformed pipeline: {what}", where, "write it as `fuse-maps,cse` or `a{option=1}`"))
 
 
 def run(module: ModuleOp, passes: Sequence[ModulePass], options: PassOptions) -> None:
