@@ -1,6 +1,7 @@
 """lit's configuration. Run `lit lit_tests` with the Python whose packages are to be tested.
 
-`OPTCC_LIT_INSTALLED=1` tests the installed optcc, else the checkout that this file is in.
+It tests the checkout that this file is in. `OPTCC_LIT_INSTALLED=1` tests the optcc that Python finds without it: an
+installed one, or one on `PYTHONPATH`.
 """
 # ruff: noqa: F821 (lit defines `config`)
 
@@ -26,6 +27,8 @@ config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 config.environment.pop("PYTHONPATH", None)
 if os.environ.get("OPTCC_LIT_INSTALLED") != "1":
     config.environment["PYTHONPATH"] = str(here.parent)
+elif "PYTHONPATH" in os.environ:
+    config.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
 
 # Whole words only: the checkout's own path may hold them, too.
 config.substitutions += [

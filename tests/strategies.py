@@ -50,6 +50,21 @@ elementary = st.one_of(
     st.builds(optcc.scale_by_lion, numbers, numbers, dtypes, mode=st.just("refined")),
     st.builds(optcc.scale_by_trust_ratio, small, numbers, small),
     st.builds(optcc.add_decayed_weights, st.one_of(numbers, schedules), st.one_of(st.none(), masks)),
+    st.builds(optcc.scale_by_rss, numbers, small),
+    st.builds(optcc.scale_by_belief, numbers, numbers, small, small, nesterov=flags),
+    st.builds(optcc.scale_by_yogi, numbers, numbers, small, small, numbers),
+    st.builds(optcc.scale_by_amsgrad, numbers, numbers, small, small, dtypes, flags, flags),
+    st.builds(optcc.scale_by_radam, numbers, numbers, small, small, nesterov=flags),
+    st.builds(optcc.scale_by_stddev, numbers, st.just(100.0)),  # random moments may have a negative variance
+    st.builds(optcc.scale_by_adamax, numbers, numbers, small),
+    st.builds(optcc.scale_by_novograd, numbers, numbers, small, small, numbers, dtypes),
+    st.builds(optcc.scale_by_optimistic_gradient, numbers, numbers),
+    st.builds(optcc.scale_by_param_block_norm, numbers),
+    st.builds(optcc.scale_by_param_block_rms, numbers),
+    st.builds(optcc.clip_by_block_rms, numbers),
+    st.builds(optcc.keep_params_nonnegative),
+    st.builds(optcc.zero_nans),
+    st.builds(optcc.set_to_zero),
     st.builds(optax.scale_by_rss, numbers),  # foreign: an opaque call
 )
 """Lion only without its sign: one ulp before a sign is a full step after it."""

@@ -112,6 +112,16 @@ def test_no_second_compilation():
     assert compiled._step._cache_size() == before + 1
 
 
+def test_update_outside_jit_compiles_once():
+    params = jax.tree.map(lambda s: jnp.ones(s.shape, s.dtype), leaves(3))
+    compiled = optcc.compile(optcc.adamw(1e-3), params)
+    state = compiled.init(params)
+    for _ in range(3):
+        _, state = compiled.update(params, state, params)
+    executable, _ = compiled._update(True, None)
+    assert executable.jitted._cache_size() == 1
+
+
 @pytest.mark.parametrize("name", ["adamw", "lamb"])
 def test_hyperparameters_are_not_compiled_in(name: str):
     """The text of the compiled function has none of the numbers of the chain."""

@@ -194,6 +194,39 @@ func.func @together_across_call_of_scalars(%g: !T, %count: i32) -> !T {
   func.return %b : !T
 }
 
+// The sum can be taken in the pass that makes the operand of "f", though the schedule is called before.
+// CHECK-LABEL: func.func @call_of_scalars_takes_no_level(
+// CHECK-NEXT:    %lr = optim.call "schedule"(%count) : (i32) -> f32
+// CHECK-NEXT:    %a, %n = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %y = %lr : f32) -> (!optim.tree<f32, @all>, f32 by <add>) {
+// CHECK-NEXT:      %s = arith.mulf %x, %x : f32
+// CHECK-NEXT:      %s_1 = arith.mulf %x, %y : f32
+// CHECK-NEXT:      optim.yield %s, %s_1 : f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %t = optim.call "f"(%a) : (!optim.tree<f32, @all>) -> !optim.tree<f32, @all>
+// CHECK-NEXT:    %b = optim.map over @all (%x = %t : !optim.tree<f32, @all>, %y = %n : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %s = arith.mulf %x, %y : f32
+// CHECK-NEXT:      optim.yield %s : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %b : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @call_of_scalars_takes_no_level(%g: !T, %count: i32) -> !T {
+  %a = optim.map over @all (%x = %g : !T) -> (!T) {
+    %s = arith.mulf %x, %x : f32
+    optim.yield %s : f32
+  }
+  %t = optim.call "f"(%a) : (!T) -> !T
+  %lr = optim.call "schedule"(%count) : (i32) -> f32
+  %n = optim.map over @all (%x = %g : !T, %y = %lr : f32) -> (f32 by <add>) {
+    %s = arith.mulf %x, %y : f32
+    optim.yield %s : f32
+  }
+  %b = optim.map over @all (%x = %t : !T, %y = %n : f32) -> (!T) {
+    %s = arith.mulf %x, %y : f32
+    optim.yield %s : f32
+  }
+  func.return %b : !T
+}
+
 // Refusal: a join of values that are not arguments is in memory.
 // CHECK-LABEL: func.func @apart_across_join(
 // CHECK-NEXT:    %a = optim.map over @b (%x = %h : !optim.tree<f32, @b>) -> (!optim.tree<f32, @b>) {

@@ -185,6 +185,30 @@ func.func @keeps_folds(%g: !T) -> !T {
   func.return %new : !T
 }
 
+// Refusal: what is computed once a leaf is not computed for every element.
+// CHECK-LABEL: func.func @keeps_per_leaf_values(
+// CHECK-NEXT:    %r = optim.map over @all (%x = %s : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:      %a = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %a : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %new = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %y = %r : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %c = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %c : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %new : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @keeps_per_leaf_values(%g: !T, %s: !P) -> !T {
+  %r = optim.map over @all (%x = %s : !P) -> (!P) {
+    %a = math.sqrt %x : f32
+    optim.yield %a : f32
+  }
+  %new = optim.map over @all (%x = %g : !T, %y = %r : !P) -> (!T) {
+    %c = arith.divf %x, %y : f32
+    optim.yield %c : f32
+  }
+  func.return %new : !T
+}
+
 // Refusal: reading five trees, 20 bytes an element, costs more than twice a store and a load of one, 16.
 // CHECK-LABEL: func.func @too_much_to_read(
 // CHECK-NEXT:    %u, %n = optim.map over @all (%v = %a : !optim.tree<f32, @all>, %w = %b : !optim.tree<f32, @all>, %x = %c : !optim.tree<f32, @all>, %y = %d : !optim.tree<f32, @all>, %z = %e : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, f32 by <add>) {

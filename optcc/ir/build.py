@@ -258,15 +258,14 @@ def _signatures(
 
 
 def _check_floats(tree: Any, what: str) -> list[np.dtype]:
-    dtypes: list[np.dtype] = []
-    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+    leaves = jax.tree.leaves(tree)
+    for i, x in enumerate(leaves):
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise TypeError(
                 message(
                     f"a {what} must be a real float array, got {x.dtype}{list(x.shape)}",
-                    f"leaf {path_name(path)!r}",
-                    "leave it out of the optimizer, for instance with optcc.masked",
+                    f"leaf {leaf_table(tree)[i].path!r}",
+                    "leave it out of the pytree that is optimized",
                 )
             )
-        dtypes.append(np.dtype(x.dtype))
-    return dtypes
+    return [np.dtype(x.dtype) for x in leaves]

@@ -235,19 +235,21 @@ class Builder:
         """A tree from the function's arguments: floats below float32 are widened here."""
         dtypes: dict[int, np.dtype] = {}
         parts: dict[int, SSAValue] = {}
+        per_leaf = False
         for k, value in values.items():
             assert isinstance(value.type, TreeType)
             dtypes[k] = dtype_of(value.type.element)
             parts[k] = self._cast_part(value, type_of(compute_dtype(dtypes[k])))
-        return Tree(self, leaf_set, parts, dtypes)
+            per_leaf = not value.type.has_elements
+        return Tree(self, leaf_set, parts, dtypes, per_leaf=per_leaf)
 
     def store(self, tree: Tree, dtypes: dict[int, np.dtype] | None = None) -> dict[int, SSAValue]:
         """The values of a tree in the dtypes given, or in its own: the one place where a tree is rounded."""
         dtypes = dtypes or tree.dtypes
         return {k: self._cast_part(part, type_of(dtypes[k])) for k, part in tree.parts.items()}
 
-    def full_like(self, tree: Tree, value: float | Scalar, dtype: Any = None) -> Tree:
-        """A tree of one number, of `dtype` or of the dtypes of `tree`."""
+    def full_like(self, tree: Tree, value: float | Scalar, dtype: Any = None, *, per_leaf: bool = False) -> Tree:
+        """A tree of one number, of `dtype` or of the dtypes of `tree`; if `per_leaf`, a 0-d one for each leaf."""
         target = None if dtype is None else np.dtype(dtype)
         dtypes = {k: target or d for k, d in tree.dtypes.items()}
 
@@ -258,9 +260,9 @@ class Builder:
             def body(block: Block, *args: SSAValue) -> SSAValue:
                 return args[0] if args else emit.constant(block, float(value), type_)  # type: ignore[arg-type]
 
-            return self._map(tree.leaf_set.groups[k], inputs, body, type_, per_leaf=False)
+            return self._map(tree.leaf_set.groups[k], inputs, body, type_, per_leaf=per_leaf)
 
-        return Tree(self, tree.leaf_set, {k: part(k) for k in tree.parts}, dtypes)
+        return Tree(self, tree.leaf_set, {k: part(k) for k in tree.parts}, dtypes, per_leaf=per_leaf)
 
     def zeros_like(self, tree: Tree, dtype: Any = None) -> Tree:
         """A tree of zeros, of `dtype` or of the dtypes of `tree`."""
@@ -465,6 +467,29 @@ class Builder:
             type_ = TreeType.of(part.type.element, part.type.leaves, Extent.PER_LEAF)
             parts[k] = self._add(ReduceOp(kind, part, type_)).results[0]
         return Tree(self, tree.leaf_set, parts, dict(tree.dtypes), per_leaf=True)
+
+    def mean_per_leaf(self, tree: Tree) -> Tree:
+        """The mean over each leaf; 0 for a leaf without elements. Leaves of one size are divided together."""
+        sums = tree.sum_per_leaf()
+        parts: dict[int, SSAValue] = {}
+        for k, value in sums.parts.items():
+            symbol, type_ = sums.leaf_set.groups[k], value.type
+            assert isinstance(type_, TreeType)
+            by_size: dict[int, list[Leaf]] = {}
+            for leaf in self._leaves[symbol]:
+                by_size.setdefault(max(leaf.size, 1), []).append(leaf)
+            names = [self._define(f"{symbol}_of_{size}", tuple(leaves)) for size, leaves in by_size.items()]
+            alone = len(names) == 1
+            pieces = [value] if alone else self._add(SplitOp(value, [type_.with_leaves(n) for n in names])).results
+            means: list[SSAValue] = []
+            for size, name, piece in zip(by_size, names, pieces, strict=True):
+
+                def body(block: Block, total: SSAValue, size: int = size) -> SSAValue:
+                    return emit.binary(block, "div", total, emit.constant(block, size, total.type))
+
+                means.append(self._map(name, [piece], body, type_.element, per_leaf=True))
+            parts[k] = means[0] if alone else self._add(JoinOp(means, type_)).results[0]
+        return Tree(self, sums.leaf_set, parts, dict(sums.dtypes), per_leaf=True)
 
     def global_norm(self, tree: Tree) -> Scalar:
         """The Euclidean norm of all elements together."""

@@ -68,6 +68,8 @@ def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes:
 
     Raises TreeMismatchError that names the first leaf where they differ.
     """
+    if _fit(got, expected, dtypes):
+        return
     fix = (
         "the state was made for other params, or under another library; call init(params) again, or move the arrays "
         "over with jax.tree.unflatten(jax.tree.structure(init(params)), jax.tree.leaves(state))"
@@ -97,6 +99,15 @@ def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes:
                 fix,
             )
         )
+
+
+def _fit(got: Any, expected: Any, dtypes: bool) -> bool:
+    """Whether two pytrees of shapes match; the paths, which cost more, are for the error only."""
+    a, structure = jax.tree.flatten(got)
+    b, other = jax.tree.flatten(expected)
+    return structure == other and all(
+        x.shape == y.shape and (not dtypes or x.dtype == y.dtype) for x, y in zip(a, b, strict=True)
+    )
 
 
 def _by_path(tree: Any) -> list[tuple[str, Any]]:

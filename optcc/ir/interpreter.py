@@ -97,7 +97,7 @@ _NUMPY: dict[type[Operation], Callable[..., Any]] = {
     math.TanhOp: np.tanh,
 }
 """For numbers that Python computes: numpy keeps float64 where JAX, without x64, would not."""
-_CASTS = (
+CASTS = (
     arith.ExtFOp,
     arith.TruncFOp,
     arith.SIToFPOp,
@@ -107,6 +107,7 @@ _CASTS = (
     arith.ExtUIOp,
     arith.TruncIOp,
 )
+"""The ops that convert from one scalar type to another."""
 _FOLDS: dict[Combiner, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Combiner.ADD: (jnp.sum, jnp.add),
     Combiner.MAX: (jnp.max, jnp.maximum),
@@ -183,7 +184,7 @@ def scalar_op(op: Operation, args: Sequence[Value]) -> Value:
     if isinstance(op, arith.ConstantOp):
         assert isinstance(op.value, FloatAttr | IntegerAttr)
         return np.asarray(op.value.value.data, dtype_of(op.result.type))[()]
-    if isinstance(op, _CASTS):
+    if isinstance(op, CASTS):
         return _cast(args[0], dtype_of(op.results[0].type))
     if isinstance(op, arith.CmpfOp):
         return _CMPF[op.predicate.value.data](*args)

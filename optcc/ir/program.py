@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -75,14 +76,19 @@ def path_name(path: Any) -> str:
 
 def leaf_table(tree: Any) -> list[Leaf]:
     """Path and shape of every leaf of a pytree of arrays; paths that would coincide get their position appended."""
-    leaves = [(path_name(path), tuple(x.shape)) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
-    seen: set[str] = set()
-    table: list[Leaf] = []
-    for i, (path, shape) in enumerate(leaves):
-        unique = path if path not in seen else f"{path}#{i}"
-        seen.add(unique)
-        table.append(Leaf(unique, shape))
-    return table
+    leaves, structure = jax.tree.flatten(tree)
+    return [Leaf(path, tuple(x.shape)) for path, x in zip(_leaf_paths(structure), leaves, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _leaf_paths(structure: Any) -> tuple[str, ...]:
+    """The unique path of every leaf of a structure. Making them is what costs most for thousands of leaves."""
+    tree = jax.tree.unflatten(structure, range(structure.num_leaves))
+    unique: dict[str, None] = {}
+    for path, i in jax.tree_util.tree_leaves_with_path(tree):
+        name = path_name(path)
+        unique[name if name not in unique else f"{name}#{i}"] = None
+    return tuple(unique)
 
 
 def shapes_of(tree: Any) -> Any:

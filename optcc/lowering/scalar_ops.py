@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Operation
 
 from optcc.ir.dtypes import dtype_of
+from optcc.ir.interpreter import CASTS
 
 Value = Any
 
@@ -50,15 +51,6 @@ _UNARY: dict[type[Operation], Callable[..., Value]] = {
     math.SqrtOp: hlo.sqrt,
     math.TanhOp: hlo.tanh,
 }
-_CASTS = (
-    arith.ExtFOp,
-    arith.SIToFPOp,
-    arith.UIToFPOp,
-    arith.FPToSIOp,
-    arith.ExtSIOp,
-    arith.ExtUIOp,
-    arith.TruncIOp,
-)
 _CMPF = {1: "EQ", 2: "GT", 3: "GE", 4: "LT", 5: "LE", 13: "NE"}
 _CMPI = {0: "EQ", 1: "NE", 2: "LT", 3: "LE", 4: "GT", 5: "GE"}
 
@@ -107,7 +99,7 @@ def emit(op: Operation, args: Sequence[Value]) -> Value:
         return _UNARY[type(op)](*args)
     if isinstance(op, arith.TruncFOp):
         return round_to(args[0], op.result.type)
-    if isinstance(op, _CASTS):
+    if isinstance(op, CASTS):
         return hlo.convert(tensor(shape, op.results[0].type), args[0])
     if isinstance(op, arith.CmpfOp):
         return _compare_floats(op.predicate.value.data, *args)

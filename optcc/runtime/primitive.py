@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -41,6 +41,11 @@ class Executable:
         """Shapes and dtypes of the flat results."""
         return jax.tree.leaves(self.program.out_shapes)
 
+    @cached_property
+    def jitted(self) -> Any:
+        """The executable for calls outside any trace; made once, so that the second call finds it compiled."""
+        return jax.jit(lambda *arrays: bind(self, arrays))
+
     def interpret(self, *arrays: Any) -> list[Any]:
         """Evaluate in jax.numpy."""
         arguments, hypers = self.arguments(arrays)
@@ -67,11 +72,7 @@ def bind(executable: Executable, arrays: Sequence[Any]) -> list[Any]:
 
 @optcc_update_p.def_impl
 def _run(*arrays: Any, executable: Executable) -> Any:
-    return jax.jit(partial(_bind_flat, executable))(*arrays)
-
-
-def _bind_flat(executable: Executable, *arrays: Any) -> list[Any]:
-    return optcc_update_p.bind(*arrays, executable=executable)
+    return executable.jitted(*arrays)
 
 
 @optcc_update_p.def_abstract_eval

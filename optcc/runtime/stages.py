@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
@@ -97,14 +98,7 @@ def hyper_values(program: Program) -> HyperValues:
         k = order.index(dtype)
         layout.append((k, len(columns[k])))
         columns[k].append(value)
-    traced = any(isinstance(v, jnp.ndarray) and not hasattr(v, "addressable_shards") for v in values)
-    stack = jnp.stack if traced else np.stack
-    return HyperValues(
-        tuple(stack([stack_item(v, d) for v in column]) for column, d in zip(columns, order, strict=True)),
-        tuple(layout),
-    )
-
-
-def stack_item(value: Any, dtype: np.dtype) -> Any:
-    """One hyperparameter as a 0-d array of its dtype."""
-    return value.astype(dtype) if hasattr(value, "astype") else np.asarray(value, dtype)
+    # Within a trace a hyperparameter may be a tracer, which numpy cannot hold.
+    stack: Any = jnp.stack if any(isinstance(v, Tracer) for v in values) else np.stack
+    arrays = (stack([v.astype(d) for v in column]) for column, d in zip(columns, order, strict=True))
+    return HyperValues(tuple(arrays), tuple(layout))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 
 from optcc import base
+from optcc.transforms.adaptive import scale_by_stddev
 from optcc.transforms.combining import chain
 from optcc.transforms.moments import DType, scale_by_adam, scale_by_lion, scale_by_rms, trace
 from optcc.transforms.scaling import add_decayed_weights, identity, scale_by_learning_rate, scale_by_trust_ratio
@@ -102,14 +103,14 @@ def rmsprop(
 ) -> base.GradientTransformationExtraArgs:
     """RMSProp: `scale_by_rms`, minus the learning rate, then `trace` if ``momentum`` is given.
 
-    State: ``(ScaleByRmsState, EmptyState or ScaleByScheduleState, TraceState or EmptyState)``. Source: Tieleman and
-    Hinton 2012; Graves 2013 for ``centered``.
+    With ``centered`` `scale_by_stddev` in place of `scale_by_rms`. State: ``(ScaleByRmsState or ScaleByRStdDevState,
+    EmptyState or ScaleByScheduleState, TraceState or EmptyState)``. Source: Tieleman and Hinton 2012; Graves 2013 for
+    ``centered``.
     """
-    if centered:
-        raise NotImplementedError("rmsprop(centered=True) needs scale_by_stddev, which optcc does not have yet")
+    first = scale_by_stddev if centered else scale_by_rms
     last = identity() if momentum is None else trace(momentum, nesterov)
     return chain(
-        scale_by_rms(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
+        first(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
         scale_by_learning_rate(learning_rate),
         last,
     )
