@@ -49,8 +49,19 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
         with printer.in_square_brackets():
             for i, leaf in enumerate(self.data):
                 printer.print_string(", " if i else "")
-                printer.print_string_literal(leaf.path)
-                printer.print_string(f" : [{', '.join(map(str, leaf.shape))}]")
+                printer.print_string(f"{_quoted(leaf.path)} : [{', '.join(map(str, leaf.shape))}]")
+
+
+def _quoted(path: str) -> str:
+    """A string literal; xDSL would escape what is not ASCII byte by byte, which its parser does not take back."""
+    return '"' + "".join(map(_escaped, path)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    plain = character.isprintable() and character != '"'
+    return character if plain or ord(character) > 127 else f"\\{ord(character):02X}"
 
 
 class Keyword(StrEnum):

@@ -10,6 +10,7 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
+    lazy_traits_def,
     prop_def,
     region_def,
     traits_def,
@@ -18,7 +19,7 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import IsolatedFromAbove, IsTerminator, Pure, SingleBlockImplicitTerminator
+from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, SingleBlockImplicitTerminator
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Combiner, CombinerAttr, combiners
@@ -26,12 +27,18 @@ from optcc.dialect.leaves import leaf_set
 from optcc.dialect.types import TreeType, element_type, is_scalar_type
 
 
+def _has_body_as_parent() -> HasParent:
+    from optcc.dialect.sweep import SweepOp  # which needs this module
+
+    return HasParent(MapOp, SweepOp)
+
+
 @irdl_op_definition
 class YieldOp(AbstractYieldOperation[Attribute]):
     """End the body of a `map` or of a `sweep` with its results."""
 
     name = "optim.yield"
-    traits = traits_def(IsTerminator(), Pure())
+    traits = lazy_traits_def(lambda: (IsTerminator(), Pure(), _has_body_as_parent()))
 
 
 @irdl_op_definition

@@ -61,12 +61,13 @@ class HyperOp(IRDLOperation):
     @classmethod
     def parse(cls, parser: Parser) -> HyperOp:
         key = parser.parse_str_literal()
-        default = parser.parse_float() if parser.parse_optional_punctuation("=") is not None else None
-        parser.parse_punctuation(":")
-        type_ = parser.parse_type()
-        if not isinstance(type_, AnyFloat):
-            parser.raise_error(f"C2: a hyperparameter is a float, got {type_}")
-        return cls(key, type_, None if default is None else FloatAttr(default, type_))
+        if parser.parse_optional_punctuation("=") is None:
+            parser.parse_punctuation(":")
+            return cls(key, parser.parse_type())
+        default = parser.parse_attribute()
+        if not isinstance(default, FloatAttr):
+            parser.raise_error(f"C2: the default of a hyperparameter is a float, got {default}")
+        return cls(key, default.type, default)
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -99,7 +100,11 @@ class FoldConversion(RewritePattern):
         type_ = op.result.type
         if isinstance(constant, arith.ConstantOp) and isinstance(constant.value, FloatAttr):
             assert isinstance(type_, AnyFloat)
-            rewriter.replace(op, arith.ConstantOp(FloatAttr(constant.value.value.data, type_)))
+            try:
+                folded = FloatAttr(constant.value.value.data, type_)
+            except OverflowError:  # rounding to nearest makes it an infinity
+                folded = FloatAttr(math.copysign(math.inf, constant.value.value.data), type_)
+            rewriter.replace(op, arith.ConstantOp(folded))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp, SweepOp, TreeType, YieldOp
-from optcc.passes.levels import levels
-from optcc.passes.utils import argument_parts, functions, returned_slots
+from optcc.dialect import Combiner, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set
+from optcc.passes.levels import order_by_level
+from optcc.passes.utils import argument_parts, argument_slots, functions, returned_slots
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,24 @@ class FormSweeps(ModulePass):
 
 
 def _form(function: FuncOp) -> None:
-    level = levels(function)
+    level = order_by_level(function)
     waves: dict[tuple[int, int], list[MapOp]] = {}
-    seen: dict[tuple[int, object], int] = {}
     for op in function.body.block.ops:
         if isinstance(op, MapOp) and op.over_elements:
-            key = (level[op], op.leaves)
-            turn = seen.get(key, 0)
-            seen[key] = turn + 1
-            waves.setdefault((level[op], turn), []).append(op)
+            before = [turn for (at, turn), maps in waves.items() if at == level[op] and _apart(op, maps)]
+            waves.setdefault((level[op], max(before, default=-1) + 1), []).append(op)
     for _, maps in sorted(waves.items(), key=lambda item: item[0]):
         _gather(function, maps)
+
+
+def _apart(op: MapOp, maps: Sequence[MapOp]) -> bool:
+    """Whether a map cannot share a sweep with others: it uses their results or visits their leaves."""
+    if any(value.owner in maps for value in op.inputs):
+        return True
+    return any(
+        other.leaves == op.leaves or not set(leaf_set(other, other.leaves)).isdisjoint(leaf_set(op, op.leaves))
+        for other in maps
+    )
 
 
 def _gather(function: FuncOp, maps: Sequence[MapOp]) -> None:
@@ -75,10 +82,12 @@ def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> str:
         return ""
     slot = returned_slots(function).get(result, "")
     argument = argument_parts(function).get((slot, result.type))
-    order: dict[Operation, int] = {op: i for i, op in enumerate(function.body.block.ops)}
-    if not slot or argument is None or _read_later(argument, maps, order):
+    if not slot or argument is None:
         return ""
-    return slot
+    order: dict[Operation, int] = {op: i for i, op in enumerate(function.body.block.ops)}
+    whole = [a for a, name in zip(function.args, argument_slots(function), strict=True) if name == slot]
+    read = any(_read_later(value, maps, order) for value in dict.fromkeys([argument, *whole]))
+    return "" if read else slot
 
 
 def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[Operation, int]) -> bool:
@@ -88,6 +97,8 @@ def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[Operation
         user = use.operation
         if isinstance(user, ReturnOp):
             return True
+        if isinstance(user, SplitOp):
+            continue  # the parts are looked at themselves
         top = user.parent_op() if user not in order else user
         assert top is not None
         if user not in maps and order[top] > last:

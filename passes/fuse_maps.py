@@ -10,9 +10,9 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import CallOp, Combiner, JoinOp, MapOp, ReduceOp, SplitOp, SweepOp, element_type
-from optcc.passes.levels import levels
-from optcc.passes.utils import body_ops, clone_ops, functions, make_map, return_of
+from optcc.dialect import Combiner, MapOp, element_type
+from optcc.passes.levels import order_by_level
+from optcc.passes.utils import body_ops, clone_ops, functions, make_map
 
 Group = tuple[Attribute, bool, int]
 
@@ -38,37 +38,18 @@ class FuseMaps(ModulePass):
 
 
 def _fuse(function: FuncOp) -> None:
-    block = function.body.block
-    level = levels(function)
+    level = order_by_level(function)
     groups: dict[Group, list[MapOp]] = {}
-    for op in level:
+    for op in function.body.block.ops:
         if isinstance(op, MapOp):
             groups.setdefault(_group(op, level), []).append(op)
-    position = {op: i for i, op in enumerate(block.ops)}
-    order = sorted(level, key=lambda op: (level[op], _rank(op), position[op]))
-    terminator = return_of(function)
-    for op in order:
-        op.detach()
-        block.insert_op_before(op, terminator)
     for members in groups.values():
         if len(members) > 1:
-            members.sort(key=lambda op: position[op])
             _merge(members)
 
 
 def _group(op: MapOp, level: dict[Operation, int]) -> Group:
     return op.leaves, op.over_elements, level[op]
-
-
-def _rank(op: Operation) -> int:
-    """The order of ops within a level: step and leaf arithmetic, maps over elements, what uses their results."""
-    if isinstance(op, MapOp):
-        return int(op.over_elements)
-    if isinstance(op, ReduceOp):
-        return 2 * op.tree.has_elements
-    if isinstance(op, SplitOp | JoinOp | CallOp | SweepOp):
-        return 2 * any(isinstance(v.owner, Operation) for v in op.operands)
-    return 0
 
 
 def _merge(members: list[MapOp]) -> None:

@@ -30,11 +30,20 @@ class FuseReductions(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in functions(op):
             for inner in list(function.body.block.ops):
-                if isinstance(inner, ReduceOp) and not isinstance(inner.operand.owner, MapOp):
+                if isinstance(inner, ReduceOp) and not _is_element_of_map(inner.operand):
                     _wrap(inner)
             for inner in list(function.body.block.ops):
                 if isinstance(inner, MapOp):
                     _fuse(inner)
+
+
+def _is_element_of_map(value: SSAValue) -> bool:
+    """Whether a map yields this value as it is, not combined."""
+    owner = value.owner
+    if not isinstance(owner, MapOp):
+        return False
+    kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
+    return kinds[value] is Combiner.NONE
 
 
 def _wrap(op: ReduceOp) -> None:

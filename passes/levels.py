@@ -18,19 +18,68 @@ def levels(function: FuncOp) -> dict[Operation, int]:
     ops = [op for op in function.body.block.ops if not isinstance(op, ReturnOp)]
     earliest: dict[Operation, int] = {}
     for op in ops:
-        earliest[op] = max((_ready(v, earliest) for v in op.operands), default=0)
-    last = max(earliest.values(), default=0)
+        earliest[op] = max((_ready(v, earliest) for v in _operands(op)), default=0)
+    # Step-level arithmetic on a reduction's result is no further pass over memory.
+    last = max((level for op, level in earliest.items() if _touches_elements(op)), default=0)
     latest: dict[Operation, int] = {}
     for op in reversed(ops):
-        bound = last
+        bound = max(last, earliest[op])
         for result in op.results:
             for use in result.uses:
-                user = use.operation
+                user = _in_function(use.operation, function)
                 if isinstance(user, ReturnOp):
                     continue
                 bound = min(bound, latest[user] - _delay(result))
         latest[op] = bound if _movable(op) else earliest[op]
     return latest
+
+
+def order_by_level(function: FuncOp) -> dict[Operation, int]:
+    """Sort the ops of a function by level, so that the maps of a level stand side by side; the levels."""
+    block = function.body.block
+    level = levels(function)
+    position = {op: i for i, op in enumerate(block.ops)}
+    terminator = block.last_op
+    assert isinstance(terminator, ReturnOp)
+    for op in sorted(level, key=lambda op: (level[op], _rank(op), position[op])):
+        op.detach()
+        block.insert_op_before(op, terminator)
+    return level
+
+
+def _rank(op: Operation) -> int:
+    """The order within a level: step and leaf arithmetic, maps over elements, what uses their results."""
+    if isinstance(op, MapOp | SweepOp):
+        return int(_touches_elements(op))
+    if isinstance(op, ReduceOp):
+        return 2 * op.tree.has_elements
+    if isinstance(op, CallOp):
+        return 2 * _touches_elements(op)
+    if isinstance(op, SplitOp | JoinOp):
+        return 2 * any(isinstance(v.owner, Operation) for v in op.operands)
+    return 0
+
+
+def _touches_elements(op: Operation) -> bool:
+    """Whether an op reads or writes arrays element by element."""
+    if isinstance(op, MapOp):
+        return op.over_elements
+    return any(isinstance(v.type, TreeType) and v.type.has_elements for v in (*op.operands, *op.results)) or isinstance(
+        op, SweepOp
+    )
+
+
+def _operands(op: Operation) -> list[SSAValue]:
+    """What an op uses, a sweep through the maps in it."""
+    if isinstance(op, SweepOp):
+        return [v for inner in op.maps for v in inner.operands]
+    return list(op.operands)
+
+
+def _in_function(op: Operation, function: FuncOp) -> Operation:
+    """The op itself, or the sweep of the function that it is in."""
+    parent = op.parent_op()
+    return op if parent is function or parent is None else _in_function(parent, function)
 
 
 def _movable(op: Operation) -> bool:
@@ -50,13 +99,12 @@ def _delay(value: SSAValue) -> int:
     owner = value.owner
     if isinstance(owner, MapOp):
         kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
-        reduced = kinds[value] is not Combiner.NONE
-        return int(reduced and owner.over_elements)
+        return int(kinds[value] is not Combiner.NONE)
     if isinstance(owner, ReduceOp):
-        return int(owner.tree.has_elements)
+        return 1
     if isinstance(owner, SplitOp | JoinOp):
         operands = owner.operands
         return int(any(not isinstance(v, BlockArgument) for v in operands))
     if isinstance(owner, CallOp):
-        return int(any(isinstance(v.type, TreeType) for v in (*owner.arguments, *owner.outputs)))
+        return int(_touches_elements(owner))
     return int(isinstance(owner, SweepOp))

@@ -34,7 +34,8 @@ class LiftHyperparameters(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in functions(op):
-            _lift(op, function)
+            if not function.sym_name.data.endswith(HOST_SUFFIX):
+                _lift(op, function)
 
 
 def _lift(module: ModuleOp, function: FuncOp) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
@@ -74,8 +76,9 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
 
     Raises PipelineError for an unknown pass, with the nearest names, and for options that a pass does not have.
     """
-    if text.strip() in PIPELINES:
-        return PIPELINES[text.strip()]
+    parts = [part.strip() for part in re.split(r",(?![^{]*})", text)]
+    if any(part in PIPELINES for part in parts):
+        return tuple(p for part in parts for p in PIPELINES.get(part, ()) or parse_pipeline(part))
     known = {name: (lambda p=p: p) for name, p in PASSES.items()}
     try:
         return PassPipeline.parse_spec(known, text).passes
@@ -88,6 +91,19 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
         raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
     except (ArgSpecParseError, ParseError, TypeError) as error:
         raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
+
+
+def verify_order(module: ModuleOp) -> None:
+    """Check that every value is defined before it is used, which xDSL's verifier does not within a block.
+
+    Raises VerifyException.
+    """
+    position: dict[Operation, int] = {}
+    for i, op in enumerate(module.walk()):
+        position[op] = i
+        for operand in op.operands:
+            if isinstance(operand.owner, Operation) and position.get(operand.owner, i) >= i:
+                raise VerifyException(f"'{op.name}' uses a result of '{operand.owner.name}' before it is defined")
 
 
 def run_passes(
@@ -110,6 +126,7 @@ def run_passes(
         if verify_each or i == len(passes) - 1:
             try:
                 module.verify()
+                verify_order(module)
             except VerifyException as error:
                 raise VerifyException(f"after pass '{one.name}': {error}") from None
         if after_each is not None:

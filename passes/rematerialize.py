@@ -37,8 +37,9 @@ class Rematerialize(ModulePass):
         for function in functions(op):
             for user in [m for m in function.body.block.ops if isinstance(m, MapOp) and m.over_elements]:
                 _recompute_operands(user, self.factor)
-            while _delay_overwrites(function):
-                pass
+            for _ in range(len(list(function.body.block.ops)) * len(function.args)):
+                if not _delay_overwrites(function):
+                    break
 
 
 def _recompute_operands(user: MapOp, factor: float) -> None:
@@ -110,6 +111,8 @@ def _delay_overwrites(function: FuncOp) -> bool:
     for new, slot in returned_slots(function).items():
         old, producer = arguments.get((slot, new.type)), new.owner
         if not slot or old is None or not isinstance(producer, MapOp) or not isinstance(new, OpResult):
+            continue
+        if producer.kinds[new.index] is not Combiner.NONE or not producer.over_elements:
             continue
         readers = [u.operation for u in old.uses if isinstance(u.operation, MapOp) and u.operation is not producer]
         later = [op for op in readers if order[op] > order[producer] and op.leaves == producer.leaves]

@@ -125,8 +125,9 @@ class _Splitter:
         type_ = value.type
         assert isinstance(type_, TreeType)
         parts = self.trees[value]
-        if len(parts) == 1:
-            return next(iter(parts.values()))
+        first = next(iter(parts.values()))
+        if first.type == type_:
+            return first
         join = JoinOp([parts[name] for name in self._names(type_)], type_)
         join.whole.name_hint = value.name_hint
         self.block.insert_op_before(join, before)
@@ -143,7 +144,7 @@ class _Splitter:
             case SplitOp():
                 for result in op.parts:
                     assert isinstance(result.type, TreeType)
-                    self.trees[result] = {n: self.trees[op.whole][n] for n in self._names(result.type)}
+                    self.trees[result] = self._part(op.whole, result.type, op)
             case JoinOp():
                 self.trees[op.whole] = {n: v for part in op.parts for n, v in self.trees[part].items()}
             case CallOp():
@@ -158,6 +159,17 @@ class _Splitter:
                 op.operands = [self.scalars.get(v, v) for v in op.operands]
                 return
         self.replaced.add(op)
+
+    def _part(self, whole: SSAValue, type_: TreeType, before: Operation) -> Parts:
+        """The parts of `whole` that make up a value of a type; one without leaves is split off some part."""
+        parts, names = self.trees[whole], self._names(type_)
+        if not set(names) <= set(parts):
+            name, value = next(iter(parts.items()))
+            split = SplitOp(value, [value.type, type_])
+            self.block.insert_op_before(split, before)
+            parts[name] = split.parts[0]
+            return {names[0]: split.parts[1]}
+        return {n: parts[n] for n in names}
 
     def _map(self, op: MapOp, name: str) -> MapOp:
         inputs = [self.trees[v][name] if v in self.trees else self.scalars.get(v, v) for v in op.inputs]

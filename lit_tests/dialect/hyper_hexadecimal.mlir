@@ -1,5 +1,4 @@
-// XFAIL: *
-// Infinities, NaN and large whole numbers are printed by their bits, which the parser of `optim.hyper` does not take.
+// Infinities, NaN and large whole numbers are printed by their bits, and parsed back.
 // RUN: optcc opt %s | optcc opt - | filecheck %s
 
 // CHECK:      %0 = optim.hyper "infinite" = 0x7ff0000000000000 : f64

@@ -15,7 +15,7 @@ func.func @c1_space() { %0 = optim.hyper "learning rate" = 1.0 : f64  func.retur
 
 // -----
 
-// CHECK: error: C2: a hyperparameter is a float, got i32
+// CHECK: error: 'optim.hyper' (C2): a hyperparameter is a float, got i32
 func.func @c2_integer() { %0 = optim.hyper "steps" : i32  func.return }
 
 // -----
@@ -30,5 +30,5 @@ func.func @c2_default() { %0 = "optim.hyper"() <{key = "rate", default = 1.0 : f
 
 // -----
 
-// CHECK: error: Expected float literal
-func.func @integer_default() { %0 = optim.hyper "rate" = 1 : f64  func.return }
+// CHECK: error: C2: the default of a hyperparameter is a float, got "fast"
+func.func @c2_text() { %0 = optim.hyper "rate" = "fast"  func.return }

@@ -1,5 +1,4 @@
-// XFAIL: *
-// A yield is accepted as the end of a function: the op lacks a HasParent trait.
+// A yield ends the body of a map or a sweep, nothing else.
 // RUN: optcc opt %s --split-input-file | filecheck %s
 
 // CHECK: error: 'optim.yield': {{.*}}optim.map

@@ -173,3 +173,11 @@ func.func @keeps_float_arithmetic(%x: f32) -> (f32, f32, f32) {
   %c = arith.subf %x, %x : f32
   func.return %a, %b, %c : f32, f32, f32
 }
+
+// CHECK-LABEL: func.func @conversion_to_infinity
+// CHECK-NEXT:    arith.constant 0x7f800000 : f32
+func.func @conversion_to_infinity() -> f32 {
+  %big = arith.constant 1.0e+300 : f64
+  %0 = arith.truncf %big : f64 to f32
+  func.return %0 : f32
+}

@@ -1,5 +1,4 @@
-// XFAIL: *
-// The sweep is put at its last map, behind an op that uses the result of its first one.
+// The sweep is put where all its operands are there and nobody has used its results yet.
 // RUN: optcc opt %s -p form-sweeps | filecheck %s
 
 optim.leaves @a = ["w" : [3, 4]]

@@ -1,5 +1,4 @@
-// XFAIL: *
-// Two maps of one level over sets that share a leaf are gathered in one sweep, which breaks C2 of sweep.
+// Two maps of one level over sets that share a leaf get sweeps of their own (C2 of sweep).
 // RUN: optcc opt %s -p form-sweeps | filecheck %s
 
 optim.leaves @all = ["w" : [3, 4], "b" : [4]]

@@ -1,5 +1,4 @@
-// XFAIL: *
-// The call reads the whole argument after the sweep has overwritten a part of it: only uses of the part are looked at.
+// The call reads the whole argument after the sweep, so the sweep does not overwrite a part of it.
 // RUN: optcc opt %s -p form-sweeps | filecheck %s
 
 !T = !optim.tree<f32, @all>

@@ -1,5 +1,4 @@
-// XFAIL: *
-// The call is put behind the map that uses its result, and nothing notices: xDSL does not verify dominance in a block.
+// A call on scalars stays in front of the map that uses its result.
 // RUN: optcc opt %s -p fuse-maps | filecheck %s
 
 !T = !optim.tree<f32, @all>

@@ -1,5 +1,4 @@
-// XFAIL: *
-// The second reduction stays: its operand is a combined result, which is neither fused nor put in a map of its own.
+// A reduction of a combined result gets a map of its own.
 // RUN: optcc opt %s -p fuse-reductions | filecheck %s
 
 !T = !optim.tree<f32, @all>

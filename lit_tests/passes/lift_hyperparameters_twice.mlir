@@ -1,5 +1,4 @@
-// XFAIL: *
-// The second run takes the hyperparameters out of the function for the host, too.
+// A second run leaves the function for the host alone.
 // RUN: optcc opt %s -p lift-hyperparameters,lift-hyperparameters | filecheck %s
 
 // CHECK-COUNT-1: _hyperparameters()

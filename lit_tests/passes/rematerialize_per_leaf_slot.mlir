@@ -1,5 +1,4 @@
-// XFAIL: *
-// The store of a per-leaf slot is moved into a map over elements, where it is no valid result (C4 of map).
+// The store of a per-leaf slot stays where it is: in a map over elements it would be no valid result (C4 of map).
 // RUN: optcc opt %s -p rematerialize | filecheck %s
 
 !T = !optim.tree<f32, @all>

@@ -1,5 +1,4 @@
-// XFAIL: *
-// A named pipeline followed by a pass is refused with "unknown pass 'step' ... did you mean 'step'?".
+// A named pipeline may stand in a list of passes.
 // RUN: optcc opt %s -p step,cse 2>&1 | filecheck %s
 
 // CHECK: func.func @f()

@@ -1,5 +1,4 @@
-// XFAIL: *
-// Two sweeps: the root is of the last level, which puts the update a level behind the sum, though it does not need it.
+// One sweep: step-level arithmetic on a sum does not put an update behind it that does not need it.
 // RUN: optcc opt %s -p step | filecheck %s
 
 !T = !optim.tree<f32, @all>

@@ -146,9 +146,20 @@ def _run_passes(compiled: CompiledOptimizer, options: PassOptions) -> None:
     _as_user_error(lambda: compiled.staged)
 
 
+def _check_device() -> None:
+    """Raises CompileError if JAX has no device to compile for."""
+    import jax
+
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        raise CompileError(message(str(error), "JAX", "set JAX_PLATFORMS=cpu")) from None
+
+
 def _emit(compiled: CompiledOptimizer, emit: str, phases: Phases) -> str:
     if emit in ("stablehlo", "hlo", "report"):
         phases.enter("trace and lower")
+        _check_device()
         _as_user_error(lambda: compiled.lowered)
         if emit == "stablehlo":
             return compiled.stablehlo()

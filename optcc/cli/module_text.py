@@ -19,6 +19,7 @@ from optcc.dialect import context
 from optcc.errors import OptccError, did_you_mean, message
 from optcc.expressions.excerpt import excerpt
 
+_COMMENT_OR_STRING = re.compile(r'//[^\n]*|"(?:[^"\\\n\v\f]|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"|"')
 _LABELLED = re.compile(r"(C\d+): (.*)", re.DOTALL)
 
 
@@ -52,12 +53,13 @@ class Chunk:
         """The verified module. Raises SourceError."""
         if self.is_empty:
             raise SourceError(message("there is no operation in it", self.name, "give text of the optim dialect"))
+        self._check_strings()
         parser = _LocatingParser(self.text, self.name)
         try:
             module = parser.parse_module()
         except ParseError as error:
             raise self._parse_error(error) from None
-        except (VerifyException, ValueError, TypeError) as error:
+        except (VerifyException, ValueError, TypeError, ArithmeticError) as error:
             raise SourceError(message(_first_paragraph(error), self._where(parser.pos))) from None
         except RecursionError:
             raise SourceError(message("too deeply nested", self.name)) from None
@@ -74,6 +76,12 @@ class Chunk:
         """True if there is nothing but comments."""
         return all(not line.strip() or line.strip().startswith("//") for line in self.text.splitlines())
 
+    def _check_strings(self) -> None:
+        """Find a string that is not closed; on a long one xDSL's own expression takes forever."""
+        for found in _COMMENT_OR_STRING.finditer(self.text):
+            if found[0] == '"':
+                raise SourceError(message("a string that is not closed, or not valid", self._where(found.start())))
+
     def _parse_error(self, error: ParseError) -> SourceError:
         """xDSL points at the end of the text for a value that is not defined, and does not look for similar names."""
         what, position, fix = error.msg.strip(), error.span.start, ""
@@ -83,6 +91,8 @@ class Chunk:
         if unknown := re.match(r"Operation (\S+) is not registered", what):
             position = max(self.text.rfind(unknown[1], 0, position), 0)
             fix = did_you_mean(unknown[1], [op.name for op in context().loaded_ops])
+        if not self.text[position:].strip():
+            what, position = f"the text ends too early: {what}", len(self.text.rstrip())
         return SourceError(message(what, self._where(position), fix))
 
     def _where(self, position: int) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
 import click
 
 from optcc.cli.output import check_writable, write
 from optcc.errors import OptccError
+
+if TYPE_CHECKING:
+    from optcc.cli.module_text import Chunk
 
 SEPARATOR = "// -----"
 
@@ -48,15 +54,20 @@ def opt_command(
         return print_module(module, generic=print_generic)
 
     name, text = read_text(file)
-    if not split_input_file:
+    if split_input_file:
+        write(_each(read_chunks(name, text, SEPARATOR), process), output)
+    else:
         write(process(Chunk(name, text)), output)
-        return
+
+
+def _each(chunks: Iterable[Chunk], process: Callable[[Chunk], str]) -> str:
+    """The results of chunks, those of comments only left out, with its error in the place of one that fails."""
     results: list[str] = []
-    for chunk in read_chunks(name, text, SEPARATOR):
+    for chunk in chunks:
         if chunk.is_empty:
             continue
         try:
             results.append(process(chunk))
         except OptccError as error:
             results.append(f"error: {error}\n")
-    write(f"{SEPARATOR}\n".join(results), output)
+    return f"{SEPARATOR}\n".join(results)

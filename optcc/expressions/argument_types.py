@@ -9,6 +9,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from optcc.base import GradientTransformation
 
+_LISTS = (collections.abc.Sequence, collections.abc.Iterable, list)
+_DICTS = (collections.abc.Mapping, dict)
 _WORDS: dict[Any, str] = {
     bool: "True or False",
     int: "an integer",
@@ -18,7 +20,6 @@ _WORDS: dict[Any, str] = {
     type(None): "None",
     collections.abc.Callable: "a schedule",
     tuple: "a tuple",
-    dict: "a dict",
 }
 
 
@@ -43,8 +44,11 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if origin is collections.abc.Callable:
         return callable(value)
-    if origin in (collections.abc.Sequence, list):
+    if origin in _LISTS:
         return isinstance(value, list | tuple) and all(fits(item, get_args(hint)[0]) for item in value)
+    if origin in _DICTS:
+        keys, values = get_args(hint)
+        return isinstance(value, dict) and all(fits(k, keys) and fits(v, values) for k, v in value.items())
     kind = origin or hint
     if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
         return True
@@ -64,8 +68,10 @@ def describe(hint: Any) -> str:
     kind = get_origin(hint) or hint
     if isinstance(kind, type) and issubclass(kind, GradientTransformation):
         return "a transformation"
-    if get_origin(hint) in (collections.abc.Sequence, list):
+    if get_origin(hint) in _LISTS:
         return f"a list, each item {describe(get_args(hint)[0])}"
+    if get_origin(hint) in _DICTS:
+        return f"a dict from {' to '.join(describe(part) for part in get_args(hint))}"
     return _WORDS.get(kind, "")
 
 
@@ -76,5 +82,5 @@ def kind_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(kind_of, value))}]"
     if isinstance(value, dict):
-        return "a dict"
+        return f"{{{', '.join(f'{key!r}: {kind_of(item)}' for key, item in value.items())}}}"
     return "a schedule" if callable(value) else repr(value)

@@ -240,7 +240,9 @@ class _Source:
     def _check(self, name: str, parameter: str, hint: Any, node: ast.AST, value: Any) -> None:
         """Check an argument against the type that the function declares for it."""
         if not fits(value, hint):
-            raise self.error(f"{name}: {parameter} is {describe(hint)}, got {kind_of(value)}", node)
+            raise self.error(
+                f"{name}: {parameter} is {describe(hint) or 'of another type'}, got {kind_of(value)}", node
+            )
         if parameter.endswith("dtype") and value is not None and str(value) not in DTYPES:
             what = f"{name}: {parameter} is a floating dtype, got {kind_of(value)}"
             raise self.error(what, node, did_you_mean(str(value), DTYPES) or f"one of {', '.join(DTYPES)}")

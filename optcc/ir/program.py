@@ -102,7 +102,7 @@ def shape_of(x: Any) -> Shape:
     Raises TypeError for something that is no array.
     """
     if isinstance(x, Shape):
-        return Shape(x.shape, x.dtype)
+        return Shape(x.shape, jax.dtypes.canonicalize_dtype(x.dtype))
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         return Shape(np.shape(x), jax.dtypes.canonicalize_dtype(x.dtype))
     aval = jax.typeof(x)
