@@ -21,6 +21,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from optcc.dialect.leaves import verify_leaf_sets
 from optcc.dialect.types import TreeType, is_scalar_type
@@ -65,7 +66,7 @@ class HyperOp(IRDLOperation):
             parser.parse_punctuation(":")
             return cls(key, parser.parse_type())
         default = parser.parse_attribute()
-        if not isinstance(default, FloatAttr):
+        if not isa(default, FloatAttr[AnyFloat]):
             parser.raise_error(f"C2: the default of a hyperparameter is a float, got {default}")
         return cls(key, default.type, default)
 

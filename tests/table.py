@@ -1,50 +1,12 @@
-"""The parity table: every transformation with every hyperparameter off its default, from a module given as argument."""
+"""The parity table: every transformation with every hyperparameter off its default, for the library given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import jax.numpy as jnp
 
+from tests.rows import Row, decay, joined, not_scalars, warmup
+from tests.table_adaptive import ROWS
 from tests.trees import matrices_only
-
-Make = Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One chain: `make(lib)` builds it from `optcc` or from `optax`.
-
-    `reduces`: it takes a norm, so it agrees to 1e-6 and not to a few ulps. `discrete`: it takes a sign, where one ulp
-    before becomes a full step after, so its updates are compared where the value before the sign is not near zero.
-    """
-
-    name: str
-    make: Make
-    reduces: bool = False
-    discrete: bool = False
-
-
-def decay(lib: Any) -> Any:
-    return lib.exponential_decay(0.1, 3, 0.7, transition_begin=1, staircase=True, end_value=0.01)
-
-
-def warmup(lib: Any) -> Any:
-    return lib.warmup_cosine_decay_schedule(0.01, 0.1, 3, 9, 0.02, 1.5)
-
-
-def joined(lib: Any) -> Any:
-    return lib.join_schedules(
-        [
-            lib.linear_schedule(0.01, 0.1, 3, 1),
-            lib.polynomial_schedule(0.1, 0.01, 2.0, 4, 1),
-            lib.constant_schedule(0.02),
-        ],
-        [3, 7],
-    )
-
 
 TABLE = [
     Row("identity", lambda lib: lib.identity()),
@@ -78,7 +40,7 @@ TABLE = [
     Row("masked", lambda lib: lib.masked(lib.scale_by_adam(0.8, 0.95, 1e-4, 1e-5), matrices_only)),
     Row(
         "masked_nested",
-        lambda lib: lib.masked(lib.chain(lib.trace(0.7), lib.masked(lib.ema(0.5), matrices_only)), _not_scalars),
+        lambda lib: lib.masked(lib.chain(lib.trace(0.7), lib.masked(lib.ema(0.5), matrices_only)), not_scalars),
     ),
     Row("masked_norm", lambda lib: lib.masked(lib.clip_by_global_norm(0.5), matrices_only), reduces=True),
     Row("chain", lambda lib: lib.chain(lib.clip(0.5), lib.trace(0.9), lib.scale(-0.1))),
@@ -102,15 +64,5 @@ TABLE = [
     ),
     Row("adam_clip", lambda lib: lib.chain(lib.scale_by_adam(), lib.clip_by_global_norm(0.7)), reduces=True),
     Row("clip_lamb", lambda lib: lib.chain(lib.clip_by_global_norm(0.7), lib.lamb(0.1)), reduces=True),
+    *ROWS,
 ]
-
-
-def _not_scalars(tree: Any) -> Any:
-    import jax
-
-    return jax.tree.map(lambda x: x.ndim > 0, tree)
-
-
-from tests.table_adaptive import ROWS as ADAPTIVE  # noqa: E402  # it takes Row from here
-
-TABLE += ADAPTIVE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from tests.table import Row, decay, warmup
+from tests.rows import Row, decay, warmup
 from tests.trees import matrices_only
 
 ROWS = [

@@ -11,7 +11,8 @@ import optax
 import pytest
 
 import optcc
-from tests.table import TABLE, Row
+from tests.rows import Row
+from tests.table import TABLE
 from tests.trees import assert_close, assert_relative, ragged
 
 STEPS = 10

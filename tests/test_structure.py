@@ -24,6 +24,15 @@ CHAINS = {
     "rmsprop": (optcc.rmsprop(1e-3), 1, 20),
     "clip_adamw": (optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(3e-4)), 2, 32),
     "lamb": (optcc.lamb(1e-3), 2, 40),
+    "adagrad": (optcc.adagrad(1e-3), 1, 20),
+    "adabelief": (optcc.adabelief(1e-3), 1, 28),
+    "yogi": (optcc.yogi(1e-3), 1, 28),
+    "amsgrad": (optcc.amsgrad(1e-3), 1, 36),
+    "radam": (optcc.radam(1e-3), 1, 28),
+    "adamaxw": (optcc.adamaxw(1e-3), 1, 28),
+    "novograd": (optcc.novograd(1e-3), 2, 24),
+    "lars": (optcc.lars(1e-3), 2, 28),
+    "fromage": (optcc.fromage(1e-3), 2, 20),
     "clip_lamb": (optcc.chain(optcc.clip_by_global_norm(1.0), optcc.lamb(1e-3)), 3, 44),
 }
 """Chain, sweeps, and bytes moved for each float32 parameter."""

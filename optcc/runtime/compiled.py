@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
@@ -125,7 +126,8 @@ class CompiledOptimizer:
 
     @cached_property
     def _hypers(self) -> tuple[Any, ...]:
-        return hyper_values(self.staged.program).arrays
+        # On the device once, not once a step.
+        return tuple(map(jnp.asarray, hyper_values(self.staged.program).arrays))
 
     @cached_property
     def _step(self) -> Any:
