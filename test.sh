@@ -10,13 +10,16 @@ cmake -S . -B build >/dev/null
 cmake --build build --target lint
 cmake --build build --target types
 
-# The wheel, in an environment of its own, outside the checkout: what users get must pass too.
+# The wheel, outside the checkout and without the editable install, which would come first: what users get must pass,
+# too. A folder on PYTHONPATH lends its packages but not its .pth files, so the new environment takes the old one's.
 wheel=$(mktemp -d)
 trap 'rm -rf "$wheel"' EXIT
 .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$wheel" .
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$wheel/site" "$wheel"/optcc-*.whl
-cp -r tests pyproject.toml "$wheel"
-(cd "$wheel" && PYTHONPATH="$wheel/site:$wheel" OPTCC_INSTALLED="$wheel/site" \
-  "$OLDPWD/.venv/bin/python" -m pytest -p no:cacheprovider tests/test_tiny.py)
+.venv/bin/python -m venv --without-pip "$wheel/env"
+packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+cp -r tests lit_tests pyproject.toml "$wheel"
+(cd "$wheel" && PYTHONPATH="$wheel/site:$packages" OPTCC_INSTALLED="$wheel/site" OPTCC_LIT_INSTALLED=1 \
+  env/bin/python -m pytest -p no:cacheprovider tests/test_tiny.py tests/test_errors.py tests/test_lit.py)
 
 cmake --build build --target pytest
