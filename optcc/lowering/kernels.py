@@ -51,7 +51,7 @@ def plan(op: MapOp, overwritten: Sequence[int | None]) -> list[Kernel]:
 
 def _kernel(op: MapOp, results: tuple[int, ...], stored: list[int], overwritten: Sequence[int | None]) -> Kernel:
     roots = [op.yields.arguments[i] for i in results]
-    sources = [i for i in stored if i not in results and not isinstance(op.yields.arguments[i], BlockArgument)]
+    sources = [i for i in stored if i not in results and _is_kept_apart(op, op.yields.arguments[i])]
     while True:
         stop: dict[SSAValue, int | None] = dict.fromkeys(op.block.args)
         for i in sources:
@@ -64,6 +64,24 @@ def _kernel(op: MapOp, results: tuple[int, ...], stored: list[int], overwritten:
         if not clash:
             return Kernel(results, tuple(ops), tuple(reads))
         sources = [i for i in sources if i not in clash]
+
+
+def _is_kept_apart(op: MapOp, value: SSAValue) -> bool:
+    """Whether XLA leaves a stored value to the kernel that makes it.
+
+    It computes it again in every kernel that reads it if its last op has one operand that varies by element, such as
+    `nu + eps`; the reader then reads what that kernel read, and what it overwrites.
+    """
+    owner = value.owner
+    return isinstance(owner, Operation) and sum(_varies(op, v) for v in set(owner.operands)) > 1
+
+
+def _varies(op: MapOp, value: SSAValue) -> bool:
+    """Whether a value of the body differs from element to element."""
+    if isinstance(value, BlockArgument):
+        return _is_elementwise(op, value.index)
+    assert isinstance(value.owner, Operation)
+    return any(_varies(op, v) for v in value.owner.operands)
 
 
 def arguments_of(op: MapOp, kernel: Kernel) -> list[int]:
