@@ -215,3 +215,17 @@ def test_float64():
         new, _ = compiled.step(grads, compiled.init(params), jax.tree.map(jnp.copy, params))
         np.testing.assert_allclose(new["w"], params["w"] + expected["w"], rtol=1e-14)
         assert state[0].mu["w"].dtype == jnp.float64
+
+
+def test_gradient_through_early_radam_steps():
+    """The branch that radam does not take in its first steps must not leak a NaN into the gradient."""
+    tx = optcc.scale_by_radam(eps_root=1e-8)  # without it the root has no derivative at zero, in adam neither
+
+    def loss(g: jax.Array) -> jax.Array:
+        state = tx.init(g)
+        for _ in range(7):
+            u, state = tx.update(g, state)
+        return jnp.sum(u)
+
+    gradient = jax.jit(jax.grad(loss))(jnp.array([0.0, 1.0, -2.0]))
+    assert bool(jnp.all(jnp.isfinite(gradient)))
