@@ -108,4 +108,4 @@ def test_compiled_equals_interpreted(shard: int):
         got = optcc.compile(tx, params).step(grads, state, weights)
         assert_same(jax.tree.leaves(got), expected, "step")
 
-    examples(SHARDS + shard, 25)(check)()
+    examples(SHARDS + shard, 50)(check)()
