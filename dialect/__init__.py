@@ -3,6 +3,7 @@
 from xdsl.context import Context
 from xdsl.dialects.arith import Arith
 from xdsl.dialects.builtin import Builtin
+from xdsl.dialects.complex import Complex
 from xdsl.dialects.func import Func
 from xdsl.dialects.math import Math
 from xdsl.ir import Dialect
@@ -17,27 +18,54 @@ from optcc.dialect.leaves import LeavesOp as LeavesOp
 from optcc.dialect.leaves import leaf_set as leaf_set
 from optcc.dialect.map import MapOp as MapOp
 from optcc.dialect.map import YieldOp as YieldOp
+from optcc.dialect.random import Distribution as Distribution
+from optcc.dialect.random import DistributionAttr as DistributionAttr
+from optcc.dialect.random import KeyType as KeyType
+from optcc.dialect.random import RandomOp as RandomOp
+from optcc.dialect.random import SplitKeyOp as SplitKeyOp
 from optcc.dialect.scalars import CallOp as CallOp
 from optcc.dialect.scalars import HyperOp as HyperOp
 from optcc.dialect.sweep import SLOT as SLOT
 from optcc.dialect.sweep import SweepOp as SweepOp
 from optcc.dialect.sweep import slot_types as slot_types
+from optcc.dialect.trees import CountOp as CountOp
 from optcc.dialect.trees import JoinOp as JoinOp
+from optcc.dialect.trees import PackOp as PackOp
 from optcc.dialect.trees import ReduceOp as ReduceOp
+from optcc.dialect.trees import ReshapeOp as ReshapeOp
 from optcc.dialect.trees import SplitOp as SplitOp
+from optcc.dialect.trees import UnpackOp as UnpackOp
+from optcc.dialect.trees import shapes_of as shapes_of
 from optcc.dialect.types import TreeType as TreeType
 from optcc.dialect.types import element_type as element_type
+from optcc.dialect.types import is_coarser as is_coarser
 
 Optim = Dialect(
     "optim",
-    [LeavesOp, MapOp, YieldOp, ReduceOp, SplitOp, JoinOp, HyperOp, CallOp, SweepOp],
-    [TreeType, LeafTableAttr, ExtentAttr, CombinerAttr],
+    [
+        LeavesOp,
+        MapOp,
+        YieldOp,
+        ReduceOp,
+        SplitOp,
+        JoinOp,
+        ReshapeOp,
+        PackOp,
+        UnpackOp,
+        CountOp,
+        SplitKeyOp,
+        RandomOp,
+        HyperOp,
+        CallOp,
+        SweepOp,
+    ],
+    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr],
 )
 
 
 def context() -> Context:
     """A context with every dialect that an optcc module uses."""
     ctx = Context()
-    for dialect in (Builtin, Func, Arith, Math, Optim):
+    for dialect in (Builtin, Func, Arith, Math, Complex, Optim):
         ctx.load_dialect(dialect)
     return ctx

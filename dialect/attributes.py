@@ -16,20 +16,37 @@ from xdsl.utils.str_enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One array of a pytree: its path, unique in a leaf set, and its shape."""
+    """One array of a pytree: its path, unique in a leaf set, its shape, and its axis extents.
+
+    An axis extent is a name and the axes that a value of that extent keeps: `("rows", (0,))`.
+    """
 
     path: str
     shape: tuple[int, ...]
+    axes: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def size(self) -> int:
         """Number of elements; 1 for a 0-d leaf."""
         return math.prod(self.shape)
 
+    def kept(self, extent: str) -> tuple[int, ...]:
+        """The axes that a value of an extent keeps. Raises KeyError if the leaf has no such axis extent."""
+        if extent == Extent.ELEMENTS:
+            return tuple(range(len(self.shape)))
+        return () if extent == Extent.PER_LEAF else dict(self.axes)[extent]
+
+    def shape_of(self, extent: str) -> tuple[int, ...]:
+        """The shape of the leaf's value of an extent: 0-d if per leaf, 1 for an axis that is not kept."""
+        if extent == Extent.PER_LEAF:
+            return ()
+        kept = self.kept(extent)
+        return tuple(n if axis in kept else 1 for axis, n in enumerate(self.shape))
+
 
 @irdl_attr_definition
 class LeafTableAttr(Data[tuple[Leaf, ...]]):
-    """The leaves of a set, in pytree order, as `["wte" : [50257, 768], "scale" : []]`."""
+    """The leaves of a set, in pytree order, as `["wte" : [50257, 768] {rows = [0]}, "scale" : []]`."""
 
     name = "optim.leaf_table"
 
@@ -41,7 +58,14 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
         def leaf() -> Leaf:
             path = parser.parse_str_literal()
             parser.parse_punctuation(":")
-            return Leaf(path, tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dimension)))
+            shape = tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dimension))
+            axes = parser.parse_optional_comma_separated_list(parser.Delimiter.BRACES, axis_extent)
+            return Leaf(path, shape, tuple(axes or ()))
+
+        def axis_extent() -> tuple[str, tuple[int, ...]]:
+            name = parser.parse_identifier()
+            parser.parse_punctuation("=")
+            return name, tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dimension))
 
         return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, leaf))
 
@@ -49,7 +73,14 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
         with printer.in_square_brackets():
             for i, leaf in enumerate(self.data):
                 printer.print_string(", " if i else "")
-                printer.print_string(f"{_quoted(leaf.path)} : [{', '.join(map(str, leaf.shape))}]")
+                printer.print_string(f"{_quoted(leaf.path)} : {_list(leaf.shape)}")
+                if leaf.axes:
+                    axes = ", ".join(f"{name} = {_list(kept)}" for name, kept in leaf.axes)
+                    printer.print_string(f" {{{axes}}}")
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, numbers))}]"
 
 
 def _quoted(path: str) -> str:
@@ -72,7 +103,7 @@ class Keyword(StrEnum):
 
 
 class Extent(Keyword):
-    """How much of each leaf a tree value holds."""
+    """How much of each leaf a tree value holds, besides the axis extents that leaf sets name."""
 
     ELEMENTS = "elements"
     """Every element: the value has the shape of the leaf."""
@@ -81,17 +112,19 @@ class Extent(Keyword):
 
 
 @irdl_attr_definition
-class ExtentAttr(Data[Extent]):
-    """Wraps an `Extent` so that it can be a parameter of a type."""
+class ExtentAttr(Data[str]):
+    """The extent of a tree, as `<rows>`: one of `Extent`, or the name of an axis extent."""
 
     name = "optim.extent"
 
     @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> Extent:
-        return parser.parse_str_enum(Extent)
+    def parse_parameter(cls, parser: AttrParser) -> str:
+        with parser.in_angle_brackets():
+            return parser.parse_identifier()
 
     def print_parameter(self, printer: Printer) -> None:
-        printer.print_string(self.data)
+        with printer.in_angle_brackets():
+            printer.print_string(self.data)
 
 
 class Combiner(Keyword):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from xdsl.dialects.builtin import StringAttr, SymbolRefAttr
 from xdsl.ir import Operation
 from xdsl.irdl import IRDLOperation, irdl_op_definition, prop_def, traits_def
@@ -10,7 +12,7 @@ from xdsl.printer import Printer
 from xdsl.traits import SymbolOpInterface, SymbolTable
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Leaf, LeafTableAttr
+from optcc.dialect.attributes import Extent, Leaf, LeafTableAttr
 from optcc.dialect.types import TreeType
 
 
@@ -19,8 +21,12 @@ class LeavesOp(IRDLOperation):
     """Define a leaf set: an ordered list of leaves, each a path and a shape.
 
     C1  no two leaves have one path
+    C2  the axes that a leaf's axis extent keeps are axes of the leaf, in ascending order
+    C3  an axis extent keeps none that an extent whose name it continues has folded
+    C4  the name of an axis extent is made of words, joined by dots, the first not `elements` or `per_leaf`; a leaf has
+        it once
 
-    Example: `optim.leaves @all = ["wte" : [50257, 768], "scale" : []]`
+    Example: `optim.leaves @all = ["wte" : [50257, 768] {rows = [0], columns = [1]}, "scale" : []]`
     """
 
     name = "optim.leaves"
@@ -44,6 +50,7 @@ class LeavesOp(IRDLOperation):
             if leaf.path in seen:
                 raise VerifyException(f'C1: leaf set @{self.sym_name.data} has the path "{leaf.path}" twice')
             seen.add(leaf.path)
+            _verify_axes(leaf)
 
     @classmethod
     def parse(cls, parser: Parser) -> LeavesOp:
@@ -58,6 +65,20 @@ class LeavesOp(IRDLOperation):
         self.table.print_parameter(printer)
 
 
+def _verify_axes(leaf: Leaf) -> None:
+    axes = dict(leaf.axes)
+    for name, kept in leaf.axes:
+        if list(kept) != sorted({axis for axis in kept if 0 <= axis < len(leaf.shape)}):
+            raise VerifyException(f'C2: leaf "{leaf.path}" cannot keep the axes {list(kept)} as "{name}"')
+        finer = [axes[other] for other in axes if name.startswith(f"{other}.")]
+        if any(not set(kept) <= set(other) for other in finer):
+            raise VerifyException(f'C3: leaf "{leaf.path}": "{name}" keeps an axis that is folded before')
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name, re.ASCII) or name.split(".")[0] in set(Extent):
+            raise VerifyException(f'C4: leaf "{leaf.path}": an axis extent cannot be called "{name}"')
+    if len(axes) != len(leaf.axes):
+        raise VerifyException(f'C4: leaf "{leaf.path}" has two axis extents of one name')
+
+
 def leaf_set(user: Operation, symbol: SymbolRefAttr) -> tuple[Leaf, ...]:
     """The leaves that `symbol` names, seen from `user`.
 
@@ -70,8 +91,11 @@ def leaf_set(user: Operation, symbol: SymbolRefAttr) -> tuple[Leaf, ...]:
 
 
 def verify_leaf_sets(op: Operation) -> None:
-    """Check that every tree operand and result of `op` is over a leaf set of its module."""
+    """Check that every tree operand and result of `op` is over a leaf set of its module that has its extent."""
     types = {*op.operand_types, *op.result_types}
     for type_ in types:
         if isinstance(type_, TreeType):
-            leaf_set(op, type_.leaves)
+            leaves = leaf_set(op, type_.leaves)
+            missing = [leaf for leaf in leaves if type_.has_axes and type_.extent.data not in dict(leaf.axes)]
+            if missing:
+                raise VerifyException(f'{type_}: leaf "{missing[0].path}" has no axis extent "{type_.extent.data}"')

@@ -22,9 +22,9 @@ from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, SingleBlockImplicitTerminator
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Combiner, CombinerAttr, combiners
-from optcc.dialect.leaves import leaf_set
-from optcc.dialect.types import TreeType, element_type, is_scalar_type
+from optcc.dialect.attributes import Combiner, CombinerAttr, Extent, combiners
+from optcc.dialect.leaves import leaf_set, verify_leaf_sets
+from optcc.dialect.types import TreeType, element_type, is_coarser, is_scalar_type
 
 
 def _has_body_as_parent() -> HasParent:
@@ -43,19 +43,20 @@ class YieldOp(AbstractYieldOperation[Attribute]):
 
 @irdl_op_definition
 class MapOp(IRDLOperation):
-    """Run a scalar body for every element of every leaf of a set, or once for every leaf.
+    """Run a scalar body for every element of every leaf of a set, for every value of an axis extent, or once a leaf.
 
-    The body runs for every element if an operand or an uncombined result has elements, else once a leaf; scalars and
-    per-leaf operands are broadcast. A result with a combiner folds what the body yields, over the leaf if its type is
-    a per-leaf tree, over the whole set if its type is a scalar; over no element at all it is 0 for `add`, the lowest
-    value of its type for `max` and the highest for `min`.
+    The body runs over the finest extent of the operands and the uncombined results; coarser operands are broadcast. A
+    result with a combiner folds what the body yields: over the axes that its extent does not keep, over the leaf if its
+    type is a per-leaf tree, over the whole set if its type is a scalar; over no element at all it is 0 for `add`, the
+    lowest value of its type for `max` and the highest for `min`.
 
     C1  every tree operand and tree result is over the op's leaf set
-    C2  the body takes one argument for each operand, of its element type
+    C2  an operand is a tree or a scalar; the body takes one argument for each, of its element type
     C3  the body yields one value for each result, of its element type
     C4  a result without combiner has the extent of the iteration; one with a combiner is smaller than it
     C5  a combined result is a float
     C6  the body holds only pure ops on scalars
+    C7  every operand has the extent of the iteration or a coarser one
     """
 
     name = "optim.map"
@@ -102,17 +103,29 @@ class MapOp(IRDLOperation):
         return last
 
     @property
-    def over_elements(self) -> bool:
-        """True if the body runs for every element, False if once for every leaf."""
+    def domain(self) -> str:
+        """The extent that the body runs over: the finest of the operands and the uncombined results."""
         stored = [t for t, kind in zip(self.result_types, self.kinds, strict=True) if kind is Combiner.NONE]
-        return any(isinstance(t, TreeType) and t.has_elements for t in (*self.operand_types, *stored))
+        finest: str = Extent.PER_LEAF
+        for type_ in (*self.operand_types, *stored):
+            if isinstance(type_, TreeType) and is_coarser(finest, type_.extent.data):
+                finest = type_.extent.data
+        return finest
+
+    @property
+    def over_elements(self) -> bool:
+        """True if the body runs for every element."""
+        return self.domain == Extent.ELEMENTS
 
     def verify_(self) -> None:
+        verify_leaf_sets(self)
         leaf_set(self, self.leaves)
         for type_ in (*self.operand_types, *self.result_types):
             if isinstance(type_, TreeType) and type_.leaves != self.leaves:
                 raise VerifyException(f"C1: {type_} is not over the leaf set {self.leaves} of the op")
         expected = [element_type(t) for t in self.operand_types]
+        if other := [t for t in expected if not is_scalar_type(t)]:
+            raise VerifyException(f"C2: an operand is a tree or a scalar, got {other[0]}")
         if list(self.block.arg_types) != expected:
             raise VerifyException(
                 f"C2: the body takes ({_types(self.block.arg_types)}), but the operands' elements are "
@@ -128,19 +141,26 @@ class MapOp(IRDLOperation):
             raise VerifyException(f"C4: {len(self.outputs)} results, but {len(self.kinds)} combiners")
         for type_, kind in zip(self.result_types, self.kinds, strict=True):
             self._verify_result(type_, kind)
+        if not self.over_elements:
+            self._verify_one_axis_extent()
         for op in self.block.ops:
             scalars = all(is_scalar_type(t) for t in (*op.operand_types, *op.result_types))
             if op.regions or not op.has_trait(Pure) or not scalars:
                 raise VerifyException(f"C6: '{op.name}' is not a pure op on scalars")
 
+    def _verify_one_axis_extent(self) -> None:
+        types = [t for t in (*self.operand_types, *self.result_types) if isinstance(t, TreeType)]
+        extents = {t: t.extent.data for t in types}
+        if other := [t for t, e in extents.items() if e != self.domain and not is_coarser(e, self.domain)]:
+            raise VerifyException(f"C7: {other[0]} cannot be broadcast to the extent {self.domain}")
+
     def _verify_result(self, type_: Attribute, kind: Combiner) -> None:
         if not isinstance(type_, TreeType) and not is_scalar_type(type_):
             raise VerifyException(f"C4: a result is a tree or a scalar, got {type_}")
-        whole = isinstance(type_, TreeType) and type_.has_elements == self.over_elements
-        if kind is Combiner.NONE and not whole:
+        if kind is Combiner.NONE and (not isinstance(type_, TreeType) or type_.extent.data != self.domain):
             raise VerifyException(f"C4: result {type_} needs a combiner, such as `by <add>`")
         if kind is not Combiner.NONE:
-            if whole or (isinstance(type_, TreeType) and type_.has_elements):
+            if isinstance(type_, TreeType) and not is_coarser(type_.extent.data, self.domain):
                 raise VerifyException(f"C4: result {type_} has a combiner, but keeps the extent of the operands")
             if not isinstance(element_type(type_), AnyFloat):
                 raise VerifyException(f"C5: combiner {kind} needs a float, got {element_type(type_)}")

@@ -24,6 +24,7 @@ from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
 from optcc.dialect.leaves import verify_leaf_sets
+from optcc.dialect.random import KeyType
 from optcc.dialect.types import TreeType, is_scalar_type
 
 
@@ -87,7 +88,7 @@ class CallOp(IRDLOperation):
     The function is pure. A call is a barrier for sweeps: what it takes is in memory before it, what it gives after it.
 
     C1  the callee has a name
-    C2  operands and results are trees or scalars
+    C2  operands and results are trees, scalars or keys
 
     Example: `%lr = optim.call "1.schedule"(%count) : (i32) -> (f32)`
     """
@@ -108,8 +109,8 @@ class CallOp(IRDLOperation):
         if not self.callee.data:
             raise VerifyException("C1: the callee has no name")
         for type_ in (*self.operand_types, *self.result_types):
-            if not isinstance(type_, TreeType) and not is_scalar_type(type_):
-                raise VerifyException(f"C2: {type_} is neither a tree nor a scalar")
+            if not isinstance(type_, TreeType | KeyType) and not is_scalar_type(type_):
+                raise VerifyException(f"C2: {type_} is neither a tree, a scalar nor a key")
 
     @classmethod
     def parse(cls, parser: Parser) -> CallOp:

@@ -1,11 +1,12 @@
-"""Ops that change what a tree value spans: `optim.reduce`, `optim.split` and `optim.join`."""
+"""Ops that change what a tree value spans: `reduce`, `split`, `join`, `reshape`, `pack`, `unpack`; and `count`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import AnyFloat
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
@@ -16,23 +17,26 @@ from xdsl.irdl import (
     var_operand_def,
     var_result_def,
 )
+from xdsl.parser import Parser
+from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Combiner, CombinerAttr, Extent
+from optcc.dialect.attributes import Combiner, CombinerAttr, Extent, ExtentAttr
 from optcc.dialect.leaves import leaf_set, verify_leaf_sets
-from optcc.dialect.types import TreeType
+from optcc.dialect.types import TreeType, is_coarser
 
 
 @irdl_op_definition
 class ReduceOp(IRDLOperation):
-    """Fold the values of a tree, over each leaf or over the whole set.
+    """Fold the values of a tree, over axes of each leaf, over each leaf or over the whole set.
 
-    Over a leaf the result is a per-leaf tree, over the set a scalar; the order of the fold is fixed for each
-    backend. The fold of no value at all is the identity of the combiner (see `optim.map`).
+    Over axes the result has the axis extent that keeps the others, over a leaf it is a per-leaf tree, over the set a
+    scalar; the order of the fold is fixed for each backend. The fold of no value at all is the identity of the combiner
+    (see `optim.map`).
 
     C1  the combiner is not `none`
-    C2  the result is the operand's element type, or its per-leaf tree if the operand has elements
+    C2  the result is the operand's element type, or its tree with a coarser extent
     C3  the element type is a float
 
     Example: `%s = optim.reduce <add> %g : !optim.tree<f32, @all> -> f32`
@@ -61,12 +65,13 @@ class ReduceOp(IRDLOperation):
         verify_leaf_sets(self)
         if self.combiner.data is Combiner.NONE:
             raise VerifyException("C1: a reduction needs a combiner: <add>, <max> or <min>")
-        tree = self.tree
-        allowed = {tree.element}
-        if tree.has_elements:
-            allowed.add(TreeType.of(tree.element, tree.leaves, Extent.PER_LEAF))
-        if self.result.type not in allowed:
-            raise VerifyException(f"C2: {tree} cannot be reduced to {self.result.type}")
+        tree, result = self.tree, self.result.type
+        allowed = result == tree.element
+        if isinstance(result, TreeType):
+            extent = result.extent.data
+            allowed = is_coarser(extent, tree.extent.data) and result == tree.with_extent(extent)
+        if not allowed:
+            raise VerifyException(f"C2: {tree} cannot be reduced to {result}")
         if not isinstance(tree.element, AnyFloat):
             raise VerifyException(f"C3: the element type must be a float, got {tree.element}")
 
@@ -92,7 +97,7 @@ class SplitOp(IRDLOperation):
     """Part a tree value into values over disjoint leaf sets.
 
     C1  the parts have the element type and the extent of the whole
-    C2  every leaf of the whole, path and shape, is in exactly one part
+    C2  every leaf of the whole, path, shape and axis extents, is in exactly one part
 
     Example: `%a, %b = optim.split %g : !optim.tree<f32, @all> -> !optim.tree<f32, @decay>, !optim.tree<f32, @rest>`
     """
@@ -134,3 +139,156 @@ class JoinOp(IRDLOperation):
 
     def verify_(self) -> None:
         _verify_partition(self, self.whole.type, list(self.parts.types))
+
+
+@irdl_op_definition
+class ReshapeOp(IRDLOperation):
+    """Give the values of a tree, leaf after leaf in row-major order, to the leaves of another set or extent.
+
+    Where both sides have leaves of equal sizes no data moves.
+
+    C1  operand and result have one element type
+    C2  they hold the same number of values
+
+    Example: `%r = optim.reshape %v : !optim.tree<f32, @v_row> -> !optim.tree<f32, @all, rows>`
+    """
+
+    name = "optim.reshape"
+
+    operand = operand_def(TreeType)
+    result = result_def(TreeType)
+
+    traits = traits_def(Pure())
+
+    assembly_format = "$operand attr-dict `:` type($operand) `->` type($result)"
+
+    def __init__(self, operand: SSAValue, result_type: Attribute) -> None:
+        super().__init__(operands=[operand], result_types=[result_type])
+
+    def verify_(self) -> None:
+        verify_leaf_sets(self)
+        old, new = self.operand.type, self.result.type
+        assert isinstance(old, TreeType)
+        assert isinstance(new, TreeType)
+        if old.element != new.element:
+            raise VerifyException(f"C1: {old.element} is not {new.element}")
+        sizes = [sum(math.prod(s) for s in shapes_of(self, type_)) for type_ in (old, new)]
+        if sizes[0] != sizes[1]:
+            raise VerifyException(f"C2: {old} holds {sizes[0]} values, {new} holds {sizes[1]}")
+
+
+@irdl_op_definition
+class UnpackOp(IRDLOperation):
+    """The values of a small tree as step-level scalars, leaf after leaf in row-major order.
+
+    C1  there is a result for every value, of the element type
+
+    Example: `%a, %b = optim.unpack %s : !optim.tree<f32, @scales> -> f32, f32`
+    """
+
+    name = "optim.unpack"
+
+    operand = operand_def(TreeType)
+    outputs = var_result_def()
+
+    traits = traits_def(Pure())
+
+    assembly_format = "$operand attr-dict `:` type($operand) `->` type($outputs)"
+
+    def __init__(self, operand: SSAValue, result_types: Sequence[Attribute]) -> None:
+        super().__init__(operands=[operand], result_types=[result_types])
+
+    def verify_(self) -> None:
+        verify_leaf_sets(self)
+        _verify_packing(self, self.operand.type, list(self.result_types))
+
+
+@irdl_op_definition
+class PackOp(IRDLOperation):
+    """Put step-level scalars into a tree; the inverse of `optim.unpack`.
+
+    C1  there is an operand for every value, of the element type
+
+    Example: `%s = optim.pack %a, %b : f32, f32 -> !optim.tree<f32, @scales>`
+    """
+
+    name = "optim.pack"
+
+    inputs = var_operand_def()
+    result = result_def(TreeType)
+
+    traits = traits_def(Pure())
+
+    assembly_format = "$inputs attr-dict `:` type($inputs) `->` type($result)"
+
+    def __init__(self, inputs: Sequence[SSAValue], result_type: Attribute) -> None:
+        super().__init__(operands=[inputs], result_types=[result_type])
+
+    def verify_(self) -> None:
+        verify_leaf_sets(self)
+        _verify_packing(self, self.result.type, list(self.operand_types))
+
+
+def _verify_packing(op: Operation, tree: Attribute, scalars: Sequence[Attribute]) -> None:
+    assert isinstance(tree, TreeType)
+    size = sum(map(math.prod, shapes_of(op, tree)))
+    if len(scalars) != size or any(type_ != tree.element for type_ in scalars):
+        raise VerifyException(f"C1: {tree} holds {size} values, got {', '.join(map(str, scalars))}")
+
+
+@irdl_op_definition
+class CountOp(IRDLOperation):
+    """How many elements of its leaf each value of an extent stands for: what a mean over the rest divides by.
+
+    For `per_leaf` that is the size of the leaf, for an axis extent the product of the axes that it does not keep. It is
+    1 where a leaf has no elements.
+
+    C1  the result is a per-leaf tree of floats
+    C2  every leaf of its set has the extent
+
+    Example: `%n = optim.count per rows : !optim.tree<f32, @all, per_leaf>`
+    """
+
+    name = "optim.count"
+
+    extent = prop_def(ExtentAttr)
+    result = result_def(TreeType)
+
+    traits = traits_def(Pure())
+
+    def __init__(self, extent: str, result_type: Attribute) -> None:
+        super().__init__(properties={"extent": ExtentAttr(str(extent))}, result_types=[result_type])
+
+    @property
+    def counts(self) -> list[int]:
+        """The number for each leaf."""
+        type_ = self.result.type
+        assert isinstance(type_, TreeType)
+        extent = self.extent.data
+        leaves = leaf_set(self, type_.leaves)
+        return [leaf.size // math.prod(leaf.shape_of(extent)) if leaf.size else 1 for leaf in leaves]
+
+    def verify_(self) -> None:
+        type_ = self.result.type
+        assert isinstance(type_, TreeType)
+        if not type_.is_per_leaf or not isinstance(type_.element, AnyFloat):
+            raise VerifyException(f"C1: a count is a per-leaf tree of floats, got {type_}")
+        for leaf in leaf_set(self, type_.leaves):
+            if self.extent.data not in {*Extent, *dict(leaf.axes)}:
+                raise VerifyException(f'C2: leaf "{leaf.path}" has no axis extent "{self.extent.data}"')
+
+    @classmethod
+    def parse(cls, parser: Parser) -> CountOp:
+        parser.parse_keyword("per")
+        extent = parser.parse_identifier()
+        parser.parse_punctuation(":")
+        return cls(extent, parser.parse_type())
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(f" per {self.extent.data} : ")
+        printer.print_attribute(self.result.type)
+
+
+def shapes_of(user: Operation, type_: TreeType) -> list[tuple[int, ...]]:
+    """The shapes of the values of a tree type, leaf by leaf, seen from `user`."""
+    return [leaf.shape_of(type_.extent.data) for leaf in leaf_set(user, type_.leaves)]

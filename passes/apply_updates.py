@@ -6,7 +6,18 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import AnyFloat, ArrayAttr, DictionaryAttr, FunctionType, ModuleOp, StringAttr, f32, f64
+from xdsl.dialects import complex as complex_dialect
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    ArrayAttr,
+    ComplexType,
+    DictionaryAttr,
+    FunctionType,
+    ModuleOp,
+    StringAttr,
+    f32,
+    f64,
+)
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.passes import ModulePass
@@ -41,9 +52,8 @@ def _apply(function: FuncOp) -> None:
     slots = result_slots(function)
     operands: list[SSAValue] = list(terminator.operands)
     for i, slot in enumerate(slots):
-        name, _, group = slot.partition("/")
-        target = f"params/{group}" if group else "params"
-        if name != "updates" or target not in params:
+        target = f"params{slot.removeprefix('updates')}"
+        if not slot.startswith("updates") or target not in params:
             continue
         new = _sum(operands[i], params[target])
         function.body.block.insert_op_before(new, terminator)
@@ -57,10 +67,22 @@ def _apply(function: FuncOp) -> None:
     function.res_attrs = ArrayAttr([DictionaryAttr({SLOT: StringAttr(slot)} if slot else {}) for slot in slots])
 
 
+def _complex_sum(update: SSAValue, param: SSAValue) -> MapOp:
+    type_ = param.type
+    assert isinstance(type_, TreeType)
+    block = Block(arg_types=[type_.element, type_.element])
+    block.args[0].name_hint, block.args[1].name_hint = "u", "p"
+    total = complex_dialect.AddOp(block.args[1], block.args[0])
+    block.add_ops([total, YieldOp(total.result)])
+    return MapOp(type_.leaves, [update, param], [type_], Region(block))
+
+
 def _sum(update: SSAValue, param: SSAValue) -> MapOp:
     types = (update.type, param.type)
     assert all(isinstance(t, TreeType) for t in types)
     elements = [t.element for t in types if isinstance(t, TreeType)]
+    if isinstance(elements[0], ComplexType):
+        return _complex_sum(update, param)
     wide: Attribute = f64 if f64 in elements else f32
     block = Block(arg_types=elements)
     block.args[0].name_hint, block.args[1].name_hint = "u", "p"

@@ -19,7 +19,7 @@ from xdsl.pattern_rewriter import (
 )
 from xdsl.transforms.canonicalize import CanonicalizePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp
+from optcc.dialect import Combiner, JoinOp, MapOp, ReshapeOp, SplitOp
 from optcc.passes.utils import body_ops, clone_ops, make_map
 
 
@@ -54,7 +54,7 @@ class TidyMap(RewritePattern):
             [results[k][0].type for k in keys],
             [k for _, k, _ in keys],
         )
-        if new.over_elements != op.over_elements:
+        if new.domain != op.domain:
             # Without the operand that gave it its extent the map would be another one.
             new.erase()
             return
@@ -91,6 +91,15 @@ class SplitOfJoin(RewritePattern):
             rewriter.replace(op, [], [by_type[t] for t in op.parts.types])
 
 
+class ReshapeToItself(RewritePattern):
+    """A reshape to the type that its operand has is its operand."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: ReshapeOp, rewriter: PatternRewriter) -> None:
+        if op.operand.type == op.result.type:
+            rewriter.replace(op, [], [op.operand])
+
+
 class FoldConversion(RewritePattern):
     """Convert a float constant when the program is compiled."""
 
@@ -123,6 +132,12 @@ class Canonicalize(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         CanonicalizePass().apply(ctx, op)
-        patterns = GreedyRewritePatternApplier([ForwardIdentity(), TidyMap(), SplitOfJoin(), FoldConversion()])
-        PatternRewriteWalker(patterns).rewrite_module(op)
+        patterns: list[RewritePattern] = [
+            ForwardIdentity(),
+            TidyMap(),
+            SplitOfJoin(),
+            ReshapeToItself(),
+            FoldConversion(),
+        ]
+        PatternRewriteWalker(GreedyRewritePatternApplier(patterns)).rewrite_module(op)
         CanonicalizePass().apply(ctx, op)

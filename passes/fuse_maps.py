@@ -14,7 +14,7 @@ from optcc.dialect import Combiner, MapOp, element_type
 from optcc.passes.levels import order_by_level
 from optcc.passes.utils import body_ops, clone_ops, functions, make_map
 
-Group = tuple[Attribute, bool, int]
+Group = tuple[Attribute, str, int]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _fuse(function: FuncOp) -> None:
 
 
 def _group(op: MapOp, level: dict[Operation, int]) -> Group:
-    return op.leaves, op.over_elements, level[op]
+    return op.leaves, op.domain, level[op]
 
 
 def _merge(members: list[MapOp]) -> None:
@@ -81,6 +81,10 @@ def _merge(members: list[MapOp]) -> None:
                 yielded.append(new)
                 kinds.append(kind)
     merged = make_map(members[-1], list(inputs), block, yielded, [r.type for r in results], kinds)
+    if merged.domain != members[0].domain:
+        # All that gave the maps their extent is a tree that one of them fills.
+        merged.erase()
+        return
     parent = members[-1].parent
     assert parent is not None
     parent.insert_op_after(merged, members[-1])

@@ -76,7 +76,7 @@ def _fuse(producer: MapOp) -> None:
     kinds = [producer.kinds[i] for i in keep] + [op.combiner.data for op in users]
     yielded = [values[producer.yields.arguments[i]] for i in picked]
     fused = make_map(producer, producer.inputs, block, yielded, types, kinds)
-    if fused.over_elements != producer.over_elements:
+    if fused.domain != producer.domain:
         fused.erase()
         return
     parent = producer.parent

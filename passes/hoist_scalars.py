@@ -35,7 +35,7 @@ class HoistScalars(ModulePass):
             for inner in list(function.body.block.ops):
                 if isinstance(inner, MapOp):
                     _hoist(inner, per_leaf=False)
-                    if inner.over_elements:
+                    if inner.domain != Extent.PER_LEAF:
                         _hoist(inner, per_leaf=True)
 
 
@@ -44,7 +44,7 @@ def _hoist(op: MapOp, *, per_leaf: bool) -> None:
     invariant: dict[SSAValue, None] = {
         argument: None
         for argument, operand in zip(op.block.args, op.inputs, strict=True)
-        if not isinstance(operand.type, TreeType) or (per_leaf and not operand.type.has_elements)
+        if not isinstance(operand.type, TreeType) or (per_leaf and operand.type.is_per_leaf)
     }
     constants: set[SSAValue] = set()
     hoisted: list[Operation] = []

@@ -5,22 +5,36 @@ from __future__ import annotations
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
-from optcc.dialect import CallOp, Combiner, JoinOp, MapOp, ReduceOp, SplitOp, SweepOp, TreeType
+from optcc.dialect import (
+    CallOp,
+    Combiner,
+    JoinOp,
+    MapOp,
+    PackOp,
+    ReduceOp,
+    ReshapeOp,
+    SplitOp,
+    SweepOp,
+    TreeType,
+    UnpackOp,
+)
 
 
 def levels(function: FuncOp) -> dict[Operation, int]:
     """The level of every op of a function: the latest pass over memory that it can belong to.
 
-    The result of a reduction, a call, a sweep, or of a split or join in the middle, is there one level after its
-    operands. A map is put as late as its users allow, so that a value which only a later pass needs is computed there,
-    not stored in between.
+    The result of a reduction, a call, a sweep, or of a split, join or reshape in the middle, is there one level after
+    its operands. A map is put as late as its users allow, so that a value which only a later pass needs is computed
+    there, not stored in between.
     """
     ops = [op for op in function.body.block.ops if not isinstance(op, ReturnOp)]
     earliest: dict[Operation, int] = {}
     for op in ops:
         earliest[op] = max((_ready(v, earliest) for v in _operands(op)), default=0)
-    # Step-level arithmetic on a reduction's result is no further pass over memory.
-    last = max((level for op, level in earliest.items() if _touches_elements(op)), default=0)
+    # Step-level arithmetic on a reduction's result is no further pass over memory, nor is giving it another shape.
+    moves = (SplitOp, JoinOp, *_MOVES)
+    visits = (level for op, level in earliest.items() if _touches_elements(op) and not isinstance(op, moves))
+    last = max(visits, default=0)
     latest: dict[Operation, int] = {}
     for op in reversed(ops):
         bound = max(last, earliest[op])
@@ -47,6 +61,10 @@ def order_by_level(function: FuncOp) -> dict[Operation, int]:
     return level
 
 
+_MOVES = (ReshapeOp, PackOp, UnpackOp)
+"""Ops that give values another shape."""
+
+
 def _rank(op: Operation) -> int:
     """The order within a level: step and leaf arithmetic, maps over elements, what uses their results."""
     if isinstance(op, MapOp | SweepOp):
@@ -55,7 +73,7 @@ def _rank(op: Operation) -> int:
         return 2 * op.tree.has_elements
     if isinstance(op, CallOp):
         return 2 * _touches_elements(op)
-    if isinstance(op, SplitOp | JoinOp):
+    if isinstance(op, (SplitOp, JoinOp, *_MOVES)):
         return 2 * any(isinstance(v.owner, Operation) for v in op.operands)
     return 0
 
@@ -102,7 +120,7 @@ def _delay(value: SSAValue) -> int:
         return int(kinds[value] is not Combiner.NONE)
     if isinstance(owner, ReduceOp):
         return 1
-    if isinstance(owner, SplitOp | JoinOp):
+    if isinstance(owner, (SplitOp, JoinOp, *_MOVES)):
         operands = owner.operands
         return int(any(not isinstance(v, BlockArgument) for v in operands))
     if isinstance(owner, CallOp):

@@ -11,7 +11,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import SLOT, HyperOp
+from optcc.dialect import SLOT, HyperOp, KeyType, TreeType
 from optcc.passes.utils import argument_slots, clone_ops, functions
 
 HOST_SUFFIX = "_hyperparameters"
@@ -50,6 +50,8 @@ def _lift(module: ModuleOp, function: FuncOp) -> None:
             not op.regions and op.operands and all(v in host or v in constants for v in op.operands)
         ):
             if isinstance(op, ReturnOp) or (not isinstance(op, HyperOp) and not any(v in host for v in op.operands)):
+                continue
+            if any(isinstance(r.type, TreeType | KeyType) for r in op.results):
                 continue
             moved.append(op)
             host.update(op.results)

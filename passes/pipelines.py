@@ -23,6 +23,7 @@ from optcc.passes.fuse_maps import FuseMaps
 from optcc.passes.fuse_reductions import FuseReductions
 from optcc.passes.hoist_scalars import HoistScalars
 from optcc.passes.lift_hyperparameters import LiftHyperparameters
+from optcc.passes.move_reshapes import MoveReshapes
 from optcc.passes.rematerialize import Rematerialize
 from optcc.passes.split_leaves import SplitLeaves
 
@@ -38,6 +39,7 @@ PASSES: dict[str, type[ModulePass]] = {
         FuseReductions,
         HoistScalars,
         LiftHyperparameters,
+        MoveReshapes,
         Rematerialize,
         SplitLeaves,
     )
@@ -47,6 +49,7 @@ _TIDY: tuple[ModulePass, ...] = (Canonicalize(), CommonSubexpressionElimination(
 _FUSE: tuple[ModulePass, ...] = (
     SplitLeaves(),
     *_TIDY,
+    MoveReshapes(),
     FuseMaps(),
     FuseReductions(),
     FuseMaps(),

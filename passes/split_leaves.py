@@ -12,7 +12,22 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import CallOp, Combiner, JoinOp, Leaf, LeavesOp, MapOp, ReduceOp, SplitOp, TreeType
+from optcc.dialect import (
+    CallOp,
+    Combiner,
+    CountOp,
+    JoinOp,
+    Leaf,
+    LeavesOp,
+    MapOp,
+    PackOp,
+    RandomOp,
+    ReduceOp,
+    ReshapeOp,
+    SplitOp,
+    TreeType,
+    UnpackOp,
+)
 from optcc.passes.utils import functions, return_of
 
 Parts = dict[str, SSAValue]
@@ -29,9 +44,10 @@ class SplitLeaves(ModulePass):
              %d = optim.map over @on (%x = %d0 : tree @on) ...
              %r = optim.map over @off (%x = %r0 : tree @off) ...
 
-    Splits are left at arguments and after calls, joins before calls and returns only. The parts are the coarsest that
-    refine all splits. Rounding: a sum over a set becomes the sum of the sums over its parts. Traffic: unchanged after
-    fusion; the number of ops grows with the number of parts, never with the number of leaves.
+    Splits are left at arguments and after the ops that make whole trees (calls, reshapes, random numbers), joins before
+    those that take whole trees and before returns only. The parts are the coarsest that refine all splits. Rounding: a
+    sum over a set becomes the sum of the sums over its parts. Traffic: unchanged after fusion; the number of ops grows
+    with the number of parts, never with the number of leaves.
     """
 
     name = "split-leaves"
@@ -141,17 +157,21 @@ class _Splitter:
             case ReduceOp():
                 names = self._names(op.tree)
                 self._clone(op, [self._reduce(op, name) for name in names], names)
+            case CountOp():
+                assert isinstance(op.result.type, TreeType)
+                names = self._names(op.result.type)
+                self._clone(op, [CountOp(op.extent.data, op.result.type.with_leaves(n)) for n in names], names)
             case SplitOp():
                 for result in op.parts:
                     assert isinstance(result.type, TreeType)
                     self.trees[result] = self._part(op.whole, result.type, op)
             case JoinOp():
                 self.trees[op.whole] = {n: v for part in op.parts for n, v in self.trees[part].items()}
-            case CallOp():
+            case CallOp() | ReshapeOp() | RandomOp() | PackOp() | UnpackOp():
                 op.operands = [self._whole(v, op) for v in op.operands]
                 after = op.next_op
                 assert after is not None
-                for result in op.outputs:
+                for result in op.results:
                     if isinstance(result.type, TreeType):
                         self._define(result, result, before=after)
                 return
@@ -184,10 +204,14 @@ class _Splitter:
             type_.with_leaves(name) if isinstance(type_, TreeType) else type_,
         )
 
-    def _clone(self, op: MapOp | ReduceOp, clones: Sequence[MapOp | ReduceOp], names: Sequence[str]) -> None:
+    def _clone(
+        self, op: MapOp | ReduceOp | CountOp, clones: Sequence[MapOp | ReduceOp | CountOp], names: Sequence[str]
+    ) -> None:
         """Insert the op for each part, and collect or combine their results."""
         self.block.insert_ops_before(list(clones), op)
-        kinds = op.kinds if isinstance(op, MapOp) else [op.combiner.data]
+        kinds = op.kinds if isinstance(op, MapOp) else [Combiner.NONE]
+        if isinstance(op, ReduceOp):
+            kinds = [op.combiner.data]
         for i, (result, kind) in enumerate(zip(op.results, kinds, strict=True)):
             parts = [clone.results[i] for clone in clones]
             for part in parts:

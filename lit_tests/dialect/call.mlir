@@ -39,3 +39,12 @@ func.func @odd_name() -> f32 {
   %0 = optim.call "a \22quoted\22\0Aname"() : () -> f32
   func.return %0 : f32
 }
+
+// GENERIC-LABEL: sym_name = "keys"
+// GENERIC:         "optim.call"(%g, %k) <{callee = "0.update"}> : (!optim.tree<f32, @all>, !optim.key<"threefry2x32">) -> (!optim.tree<f32, @all>, !optim.key<"threefry2x32">)
+// CHECK-LABEL: func.func @keys
+// CHECK-NEXT:    %0, %1 = optim.call "0.update"(%g, %k) : (!optim.tree<f32, @all>, !optim.key<"threefry2x32">) -> (!optim.tree<f32, @all>, !optim.key<"threefry2x32">)
+func.func @keys(%g: !T, %k: !optim.key<"threefry2x32">) -> (!T, !optim.key<"threefry2x32">) {
+  %0, %1 = optim.call "0.update"(%g, %k) : (!T, !optim.key<"threefry2x32">) -> (!T, !optim.key<"threefry2x32">)
+  func.return %0, %1 : !T, !optim.key<"threefry2x32">
+}

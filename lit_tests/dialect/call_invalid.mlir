@@ -8,7 +8,7 @@ func.func @c1(%count: i32) -> f32 {
 
 // -----
 
-// CHECK: error: 'optim.call' (C2): tensor<4xf32> is neither a tree nor a scalar
+// CHECK: error: 'optim.call' (C2): tensor<4xf32> is neither a tree, a scalar nor a key
 func.func @c2_operand(%a: tensor<4xf32>) -> f32 {
   %0 = optim.call "f"(%a) : (tensor<4xf32>) -> f32
   func.return %0 : f32
@@ -16,7 +16,7 @@ func.func @c2_operand(%a: tensor<4xf32>) -> f32 {
 
 // -----
 
-// CHECK: error: 'optim.call' (C2): index is neither a tree nor a scalar
+// CHECK: error: 'optim.call' (C2): index is neither a tree, a scalar nor a key
 func.func @c2_result(%a: f32) {
   %0 = optim.call "f"(%a) : (f32) -> index
   func.return

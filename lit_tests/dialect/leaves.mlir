@@ -25,3 +25,18 @@ optim.leaves @paths = ["['a\22b']" : [], "back\\slash" : [], "line\0Abreak\09tab
 // One path may be in several sets, with one shape or another.
 // CHECK-NEXT: optim.leaves @other = ["wte" : [4]]
 optim.leaves @other = ["wte" : [4]]
+
+// Axis extents keep some axes of a leaf, all or none. They are in the order in which they were written.
+// GENERIC: table = #optim.leaf_table["w" : [3, 4] {rows = [0], columns = [1]}, "b" : [4]]
+// CHECK-NEXT: optim.leaves @axes = ["w" : [3, 4] {rows = [0], columns = [1]}, "b" : [4]]
+optim.leaves @axes = ["w" : [3, 4] {rows = [0], columns = [1]}, "b" : [4]]
+
+// CHECK-NEXT: optim.leaves @all_axes_or_none = ["w" : [2, 3, 4] {units = [0, 1, 2]}, "b" : [4] {units = []}, "s" : [] {units = []}]
+optim.leaves @all_axes_or_none = ["w" : [2, 3, 4] {units = [0, 1, 2]}, "b" : [4] {units = []}, "s" : [] {units = []}]
+
+// The name of a coarser axis extent continues that of a finer one. The order is free.
+// CHECK-NEXT: optim.leaves @coarser = ["w" : [2, 3, 4] {rows.heads = [0], rows = [0, 1], rows.heads.all = []}]
+optim.leaves @coarser = ["w" : [2, 3, 4] {rows.heads = [0], rows = [0, 1], rows.heads.all = []}]
+
+// CHECK-NEXT: optim.leaves @no_axis_extent = ["w" : [2]]
+optim.leaves @no_axis_extent = ["w" : [2] {}]

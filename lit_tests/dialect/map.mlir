@@ -88,3 +88,63 @@ func.func @integers(%k: !optim.tree<i32, @all>, %c: i1) -> !optim.tree<i32, @all
   }
   func.return %0 : !optim.tree<i32, @all>
 }
+
+!R = !optim.tree<f32, @matrices, rows>
+!C = !optim.tree<f32, @matrices, columns>
+!HR = !optim.tree<f32, @matrices, rows.heads>
+!M = !optim.tree<f32, @matrices>
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = []}]
+
+// A body for every element: the values of rows and columns are broadcast, and each axis is folded.
+// GENERIC-LABEL: sym_name = "rows_and_columns"
+// GENERIC:       combiners = [#optim.combiner<none>, #optim.combiner<add>, #optim.combiner<max>]
+// CHECK-LABEL: func.func @rows_and_columns
+// CHECK-NEXT:    %0, %1, %2 = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>, %y = %r : !optim.tree<f32, @matrices, rows>, %z = %c : !optim.tree<f32, @matrices, columns>) -> (!optim.tree<f32, @matrices>, !optim.tree<f32, @matrices, rows> by <add>, !optim.tree<f32, @matrices, columns> by <max>) {
+func.func @rows_and_columns(%g: !M, %r: !R, %c: !C) -> (!M, !R, !C) {
+  %0, %1, %2 = optim.map over @matrices (%x = %g : !M, %y = %r : !R, %z = %c : !C) -> (!M, !R by <add>, !C by <max>) {
+    %3 = arith.mulf %y, %z : f32
+    optim.yield %3, %x, %x : f32, f32, f32
+  }
+  func.return %0, %1, %2 : !M, !R, !C
+}
+
+// A body for every value of an axis extent: coarser ones, per-leaf values and scalars are broadcast.
+// CHECK-LABEL: func.func @over_rows
+// CHECK-NEXT:    %0, %1, %2 = optim.map over @matrices (%x = %h : !optim.tree<f32, @matrices, rows.heads>, %y = %r : !optim.tree<f32, @matrices, rows>, %z = %s : f32) -> (!optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices, rows.heads> by <add>, f32 by <max>) {
+func.func @over_rows(%r: !R, %h: !HR, %s: f32) -> (!R, !HR, f32) {
+  %0, %1, %2 = optim.map over @matrices (%x = %h : !HR, %y = %r : !R, %z = %s : f32) -> (!R, !HR by <add>, f32 by <max>) {
+    %3 = arith.mulf %x, %z : f32
+    optim.yield %3, %y, %y : f32, f32, f32
+  }
+  func.return %0, %1, %2 : !R, !HR, f32
+}
+
+// CHECK-LABEL: func.func @fills_rows
+// CHECK-NEXT:    %0 = optim.map over @matrices (%x = %s : f32) -> (!optim.tree<f32, @matrices, rows>) {
+func.func @fills_rows(%s: f32) -> !R {
+  %0 = optim.map over @matrices (%x = %s : f32) -> (!R) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !R
+}
+
+// Complex numbers are put together and taken apart, and added.
+// CHECK-LABEL: func.func @complex_elements
+// CHECK-NEXT:    %0, %1 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>) -> (!optim.tree<complex<f32>, @all>, f32 by <add>) {
+// CHECK-NEXT:      %2 = complex.re %x : complex<f32>
+// CHECK-NEXT:      %3 = complex.im %x : complex<f32>
+// CHECK-NEXT:      %4 = complex.create %3, %2 : complex<f32>
+// CHECK-NEXT:      %5 = complex.add %4, %x : complex<f32>
+// CHECK-NEXT:      optim.yield %5, %3 : complex<f32>, f32
+func.func @complex_elements(%z: !optim.tree<complex<f32>, @all>) -> (!optim.tree<complex<f32>, @all>, f32) {
+  %0, %1 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>)
+      -> (!optim.tree<complex<f32>, @all>, f32 by <add>) {
+    %2 = complex.re %x : complex<f32>
+    %3 = complex.im %x : complex<f32>
+    %4 = complex.create %3, %2 : complex<f32>
+    %5 = complex.add %4, %x : complex<f32>
+    optim.yield %5, %3 : complex<f32>, f32
+  }
+  func.return %0, %1 : !optim.tree<complex<f32>, @all>, f32
+}

@@ -258,3 +258,130 @@ func.func @unknown_combiner(%g: !T) -> f32 {
   }
   func.return %0 : f32
 }
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.map' (C2): an operand is a tree or a scalar, got !optim.key<"rbg">
+func.func @c2_key(%g: !M, %k: !optim.key<"rbg">) -> !M {
+  %0 = optim.map over @all (%x = %g : !M, %y = %k : !optim.key<"rbg">) -> (!M) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !M
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.map' (C4): result !optim.tree<f32, @all, rows> needs a combiner, such as `by <add>`
+func.func @c4_rows_without_combiner(%g: !M) -> !R {
+  %0 = optim.map over @all (%x = %g : !M) -> (!R) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !R
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.map' (C4): result !optim.tree<f32, @all, rows> has a combiner, but keeps the extent of the operands
+func.func @c4_rows_with_combiner(%r: !R) -> !R {
+  %0 = optim.map over @all (%x = %r : !R) -> (!R by <add>) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !R
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// Columns cannot be folded out of rows.
+// CHECK: error: 'optim.map' (C4): result !optim.tree<f32, @all, columns> has a combiner, but keeps the extent of the operands
+func.func @c4_columns_from_rows(%r: !R) -> !C {
+  %0 = optim.map over @all (%x = %r : !R) -> (!C by <add>) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !C
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.map' (C4): result !optim.tree<f32, @all, rows> has a combiner, but keeps the extent of the operands
+func.func @c4_rows_from_leaves(%s: !P) -> !R {
+  %0 = optim.map over @all (%x = %s : !P) -> (!R by <max>) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !R
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.map' (C5): combiner add needs a float, got complex<f32>
+func.func @c5_complex(%z: !optim.tree<complex<f32>, @all>) -> complex<f32> {
+  %0 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>) -> (complex<f32> by <add>) {
+    optim.yield %x : complex<f32>
+  }
+  func.return %0 : complex<f32>
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// Rows and columns meet only where there are elements.
+// CHECK: error: 'optim.map' (C7): !optim.tree<f32, @all, columns> cannot be broadcast to the extent rows
+func.func @c7(%r: !R, %c: !C) -> !R {
+  %0 = optim.map over @all (%x = %r : !R, %y = %c : !C) -> (!R) {
+    optim.yield %x : f32
+  }
+  func.return %0 : !R
+}
+
+// -----
+
+!R = !optim.tree<f32, @all, rows>
+optim.leaves @all = ["w" : [3, 4] {rows = [0]}, "b" : [4]]
+
+// CHECK: error: 'optim.map': !optim.tree<f32, @all, rows>: leaf "b" has no axis extent "rows"
+func.func @missing_axis_extent(%r: !R) -> f32 {
+  %0 = optim.map over @all (%x = %r : !R) -> (f32 by <add>) {
+    optim.yield %x : f32
+  }
+  func.return %0 : f32
+}

@@ -35,3 +35,25 @@ func.func @over_per_leaf_values(%s: !optim.tree<bf16, @all, per_leaf>) -> bf16 {
   %0 = optim.reduce <max> %s : !optim.tree<bf16, @all, per_leaf> -> bf16
   func.return %0 : bf16
 }
+
+!R = !optim.tree<f32, @matrices, rows>
+!HR = !optim.tree<f32, @matrices, rows.heads>
+!M = !optim.tree<f32, @matrices>
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = []}]
+
+// GENERIC-LABEL: sym_name = "over_axes"
+// GENERIC-NEXT:  ^bb0
+// GENERIC-NEXT:    "optim.reduce"(%g) <{combiner = #optim.combiner<add>}> : (!optim.tree<f32, @matrices>) -> !optim.tree<f32, @matrices, rows>
+// CHECK-LABEL: func.func @over_axes
+// CHECK-NEXT:    %0 = optim.reduce <add> %g : !optim.tree<f32, @matrices> -> !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:    %1 = optim.reduce <max> %0 : !optim.tree<f32, @matrices, rows> -> !optim.tree<f32, @matrices, rows.heads>
+// CHECK-NEXT:    %2 = optim.reduce <add> %1 : !optim.tree<f32, @matrices, rows.heads> -> !optim.tree<f32, @matrices, per_leaf>
+// CHECK-NEXT:    %3 = optim.reduce <add> %0 : !optim.tree<f32, @matrices, rows> -> f32
+func.func @over_axes(%g: !M) -> (!optim.tree<f32, @matrices, per_leaf>, f32) {
+  %0 = optim.reduce <add> %g : !M -> !R
+  %1 = optim.reduce <max> %0 : !R -> !HR
+  %2 = optim.reduce <add> %1 : !HR -> !optim.tree<f32, @matrices, per_leaf>
+  %3 = optim.reduce <add> %0 : !R -> f32
+  func.return %2, %3 : !optim.tree<f32, @matrices, per_leaf>, f32
+}

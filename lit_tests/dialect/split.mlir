@@ -35,3 +35,17 @@ func.func @all_and_none(%g: !T) {
   %0, %1 = optim.split %g : !T -> !T, !optim.tree<f32, @none>
   func.return
 }
+
+optim.leaves @axes = ["w" : [3, 4] {rows = [0]}, "b" : [4] {rows = []}]
+optim.leaves @axes_w = ["w" : [3, 4] {rows = [0]}]
+optim.leaves @axes_b = ["b" : [4] {rows = []}]
+
+// CHECK-LABEL: func.func @axis_extents
+// CHECK-NEXT:    %0, %1 = optim.split %r : !optim.tree<f32, @axes, rows> -> !optim.tree<f32, @axes_w, rows>, !optim.tree<f32, @axes_b, rows>
+// CHECK-NEXT:    %2 = optim.join %1, %0 : !optim.tree<f32, @axes_b, rows>, !optim.tree<f32, @axes_w, rows> -> !optim.tree<f32, @axes, rows>
+func.func @axis_extents(%r: !optim.tree<f32, @axes, rows>) -> !optim.tree<f32, @axes, rows> {
+  %0, %1 = optim.split %r : !optim.tree<f32, @axes, rows>
+      -> !optim.tree<f32, @axes_w, rows>, !optim.tree<f32, @axes_b, rows>
+  %2 = optim.join %1, %0 : !optim.tree<f32, @axes_b, rows>, !optim.tree<f32, @axes_w, rows> -> !optim.tree<f32, @axes, rows>
+  func.return %2 : !optim.tree<f32, @axes, rows>
+}

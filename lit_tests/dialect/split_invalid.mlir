@@ -101,3 +101,28 @@ func.func @undefined_leaf_set(%g: !optim.tree<f32, @all>) {
       -> !optim.tree<f32, @w>, !optim.tree<f32, @none>
   func.return
 }
+
+// -----
+
+optim.leaves @all = ["w" : [3, 4] {rows = [0]}, "b" : [4] {rows = []}]
+optim.leaves @w = ["w" : [3, 4] {rows = [1]}]
+optim.leaves @b = ["b" : [4] {rows = []}]
+
+// A leaf is the same only if its axis extents are.
+// CHECK: error: 'optim.split' (C2): the parts do not hold the leaves of @all, each once
+func.func @c2_axes(%r: !optim.tree<f32, @all, rows>) {
+  %0, %1 = optim.split %r : !optim.tree<f32, @all, rows> -> !optim.tree<f32, @w, rows>, !optim.tree<f32, @b, rows>
+  func.return
+}
+
+// -----
+
+optim.leaves @all = ["w" : [3, 4] {rows = [0]}, "b" : [4] {rows = []}]
+optim.leaves @w = ["w" : [3, 4] {rows = [0]}]
+optim.leaves @b = ["b" : [4]]
+
+// CHECK: error: 'optim.split': !optim.tree<f32, @b, rows>: leaf "b" has no axis extent "rows"
+func.func @part_without_axis_extent(%r: !optim.tree<f32, @all, rows>) {
+  %0, %1 = optim.split %r : !optim.tree<f32, @all, rows> -> !optim.tree<f32, @w, rows>, !optim.tree<f32, @b, rows>
+  func.return
+}

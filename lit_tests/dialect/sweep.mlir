@@ -52,3 +52,22 @@ func.func @folds(%g: !A, %s: !P) -> !P {
   } -> !P
   func.return %n : !P
 }
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// A fold over axes gets memory of its own.
+// CHECK-LABEL: func.func @axis_results
+// CHECK-NEXT:    %rows, %new = optim.sweep writes ["", "params"] {
+// CHECK:         } -> !optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices>
+func.func @axis_results(%p: !optim.tree<f32, @matrices> {optim.slot = "params"}, %c: !optim.tree<f32, @matrices, columns>)
+    -> (!optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices> {optim.slot = "params"}) {
+  %rows, %new = optim.sweep writes ["", "params"] {
+    %r, %u = optim.map over @matrices (%x = %p : !optim.tree<f32, @matrices>, %y = %c : !optim.tree<f32, @matrices, columns>)
+        -> (!optim.tree<f32, @matrices, rows> by <add>, !optim.tree<f32, @matrices>) {
+      %z = arith.mulf %x, %y : f32
+      optim.yield %x, %z : f32, f32
+    }
+    optim.yield %r, %u : !optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices>
+  } -> !optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices>
+  func.return %rows, %new : !optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices>
+}

@@ -204,3 +204,41 @@ func.func @c5_scalar(%g: !T, %s: f32 {optim.slot = "s"}) -> f32 {
   } -> f32
   func.return %0 : f32
 }
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.sweep' (C1): 'optim.map' is not a map over elements
+func.func @c1_rows(%r: !R) -> !R {
+  %0 = optim.sweep writes [""] {
+    %1 = optim.map over @all (%x = %r : !R) -> (!R) {
+      optim.yield %x : f32
+    }
+    optim.yield %1 : !R
+  } -> !R
+  func.return %0 : !R
+}
+
+// -----
+
+!M = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!C = !optim.tree<f32, @all, columns>
+!P = !optim.tree<f32, @all, per_leaf>
+optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
+
+// CHECK: error: 'optim.sweep' (C5): "v" is no slot of the function that holds !optim.tree<f32, @all, rows>
+func.func @c5_axis_extent(%g: !M, %c: !C {optim.slot = "v"}) -> !R {
+  %0 = optim.sweep writes ["v"] {
+    %1 = optim.map over @all (%x = %g : !M) -> (!R by <add>) {
+      optim.yield %x : f32
+    }
+    optim.yield %1 : !R
+  } -> !R
+  func.return %0 : !R
+}

@@ -35,3 +35,18 @@ func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = "params/all"})
 !T = !optim.tree<f32, @all>
 // CHECK: func.func @alias(%a: !optim.tree<f32, @all>)
 func.func @alias(%a: !T) { func.return }
+
+optim.leaves @axes = ["w" : [3, 4] {rows = [0], rows.heads = []}]
+
+// GENERIC: (!optim.tree<f32, @axes, rows>, !optim.tree<f32, @axes, rows.heads>) -> ()
+// CHECK: func.func @axis_extents(%a: !optim.tree<f32, @axes, rows>, %b: !optim.tree<f32, @axes, rows.heads>)
+func.func @axis_extents(%a: !optim.tree<f32, @axes, rows>, %b: !optim.tree<f32, @axes, rows.heads>) { func.return }
+
+// CHECK: func.func @complex_elements(%a: !optim.tree<complex<f32>, @all>, %b: !optim.tree<complex<f64>, @axes, rows>)
+func.func @complex_elements(%a: !optim.tree<complex<f32>, @all>, %b: !optim.tree<complex<f64>, @axes, rows>) {
+  func.return
+}
+
+// GENERIC: (!optim.key<"threefry2x32">, !optim.key<"rbg">) -> ()
+// CHECK: func.func @keys(%a: !optim.key<"threefry2x32">, %b: !optim.key<"rbg">)
+func.func @keys(%a: !optim.key<"threefry2x32">, %b: !optim.key<"rbg">) { func.return }

@@ -108,3 +108,33 @@ func.func @keeps_updates_without_params(%g: !T {optim.slot = "updates"}) -> (!T 
 func.func @keeps_other_slots(%mu: !T {optim.slot = "mu"}, %p: !T {optim.slot = "params"}) -> (!T {optim.slot = "mu"}, !T, !T {optim.slot = "0.updates"}) {
   func.return %mu, %mu, %mu : !T, !T, !T
 }
+
+!Z = !optim.tree<complex<f32>, @all>
+
+// CHECK-LABEL: func.func @adds_complex_numbers(
+// CHECK-NEXT:    %params = optim.map over @all (%u = %g : !optim.tree<complex<f32>, @all>, %p_1 = %p : !optim.tree<complex<f32>, @all>) -> (!optim.tree<complex<f32>, @all>) {
+// CHECK-NEXT:      %0 = complex.add %p_1, %u : complex<f32>
+// CHECK-NEXT:      optim.yield %0 : complex<f32>
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %params : !optim.tree<complex<f32>, @all>
+// CHECK-NEXT:  }
+func.func @adds_complex_numbers(%g: !Z {optim.slot = "updates"}, %p: !Z {optim.slot = "params"}) -> (!Z {optim.slot = "updates"}) {
+  func.return %g : !Z
+}
+
+// Parts of the parameters: updates of each meet their own.
+// CHECK-LABEL: func.func @parts_of_the_params(%g: !optim.tree<f32, @all> {optim.slot = "updates"}, %s: !optim.tree<f32, @all> {optim.slot = "params.slow"}, %f: !optim.tree<f32, @all> {optim.slot = "params.fast"}) -> (!optim.tree<f32, @all> {optim.slot = "params.fast"}, !optim.tree<f32, @all> {optim.slot = "params.slow"})
+// CHECK-NEXT:    %params = optim.map over @all (%u = %g : !optim.tree<f32, @all>, %p = %f : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %0 = arith.addf %p, %u : f32
+// CHECK-NEXT:      optim.yield %0 : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %params_1 = optim.map over @all (%u = %g : !optim.tree<f32, @all>, %p = %s : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %0 = arith.addf %p, %u : f32
+// CHECK-NEXT:      optim.yield %0 : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %params, %params_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @parts_of_the_params(%g: !T {optim.slot = "updates"}, %s: !T {optim.slot = "params.slow"}, %f: !T {optim.slot = "params.fast"})
+    -> (!T {optim.slot = "updates.fast"}, !T {optim.slot = "updates.slow"}) {
+  func.return %g, %g : !T, !T
+}

@@ -181,3 +181,53 @@ func.func @conversion_to_infinity() -> f32 {
   %0 = arith.truncf %big : f64 to f32
   func.return %0 : f32
 }
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0]}]
+optim.leaves @v_row = ["w" : [3]]
+
+// CHECK-LABEL: func.func @drops_reshape_to_itself(
+// CHECK-NEXT:    func.return %v : !optim.tree<f32, @v_row>
+// CHECK-NEXT:  }
+func.func @drops_reshape_to_itself(%v: !optim.tree<f32, @v_row>) -> !optim.tree<f32, @v_row> {
+  %0 = optim.reshape %v : !optim.tree<f32, @v_row> -> !optim.tree<f32, @v_row>
+  func.return %0 : !optim.tree<f32, @v_row>
+}
+
+// Refusal: the shapes differ.
+// CHECK-LABEL: func.func @keeps_reshape_to_rows(
+// CHECK-NEXT:    %0 = optim.reshape %v : !optim.tree<f32, @v_row> -> !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:    func.return %0 : !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:  }
+func.func @keeps_reshape_to_rows(%v: !optim.tree<f32, @v_row>) -> !optim.tree<f32, @matrices, rows> {
+  %0 = optim.reshape %v : !optim.tree<f32, @v_row> -> !optim.tree<f32, @matrices, rows>
+  func.return %0 : !optim.tree<f32, @matrices, rows>
+}
+
+// Refusal: the operand is not used, but without it the map would run once for every leaf.
+// CHECK-LABEL: func.func @keeps_operand_that_gives_the_rows(
+// CHECK-NEXT:    %n = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>, %y = %s : f32) -> (f32 by <add>) {
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %n : f32
+// CHECK-NEXT:  }
+func.func @keeps_operand_that_gives_the_rows(%r: !optim.tree<f32, @matrices, rows>, %s: f32) -> f32 {
+  %n = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>, %y = %s : f32) -> (f32 by <add>) {
+    optim.yield %y : f32
+  }
+  func.return %n : f32
+}
+
+// An operand over coarser values gives no extent.
+// CHECK-LABEL: func.func @drops_operand_that_is_broadcast(
+// CHECK-NEXT:    %n = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>) -> (f32 by <add>) {
+// CHECK-NEXT:      optim.yield %x : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %n : f32
+// CHECK-NEXT:  }
+func.func @drops_operand_that_is_broadcast(%g: !optim.tree<f32, @matrices>, %r: !optim.tree<f32, @matrices, rows>) -> f32 {
+  %n = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>, %y = %r : !optim.tree<f32, @matrices, rows>)
+      -> (f32 by <add>) {
+    optim.yield %x : f32
+  }
+  func.return %n : f32
+}

@@ -282,3 +282,46 @@ func.func @maps_that_were_not_fused(%g: !T) -> (!T, !T) {
   }
   func.return %u, %v : !T, !T
 }
+
+!M = !optim.tree<f32, @matrices>
+!R = !optim.tree<f32, @matrices, rows>
+!C = !optim.tree<f32, @matrices, columns>
+!L = !optim.tree<f32, @matrices, per_leaf>
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = []}, "u" : [2, 5] {rows = [0], columns = [1], rows.heads = []}]
+
+// Folds over axes are results with memory of their own; the map over rows stays between the sweeps.
+// CHECK-LABEL: func.func @axis_results(
+// CHECK-NEXT:    %r = optim.sweep writes [""] {
+// CHECK-NEXT:      %r_1 = optim.map over @matrices (%x = %p : !optim.tree<f32, @matrices>) -> (!optim.tree<f32, @matrices, rows> by <add>) {
+// CHECK-NEXT:        optim.yield %x : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %r_1 : !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:    } -> !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:    %q = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>) -> (!optim.tree<f32, @matrices, rows>) {
+// CHECK-NEXT:      %y = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %new = optim.sweep writes ["params"] {
+// CHECK-NEXT:      %new_1 = optim.map over @matrices (%x = %p : !optim.tree<f32, @matrices>, %y = %q : !optim.tree<f32, @matrices, rows>) -> (!optim.tree<f32, @matrices>) {
+// CHECK-NEXT:        %z = arith.divf %x, %y : f32
+// CHECK-NEXT:        optim.yield %z : f32
+// CHECK-NEXT:      }
+// CHECK-NEXT:      optim.yield %new_1 : !optim.tree<f32, @matrices>
+// CHECK-NEXT:    } -> !optim.tree<f32, @matrices>
+// CHECK-NEXT:    func.return %new : !optim.tree<f32, @matrices>
+// CHECK-NEXT:  }
+func.func @axis_results(%p: !M {optim.slot = "params"}) -> (!M {optim.slot = "params"}) {
+  %r = optim.map over @matrices (%x = %p : !M) -> (!R by <add>) {
+    optim.yield %x : f32
+  }
+  %q = optim.map over @matrices (%x = %r : !R) -> (!R) {
+    %y = math.sqrt %x : f32
+    optim.yield %y : f32
+  }
+  %new = optim.map over @matrices (%x = %p : !M, %y = %q : !R) -> (!M) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  func.return %new : !M
+}

@@ -403,3 +403,114 @@ func.func @stores_with_the_last_level(%g: !T, %mu: !T) -> (!T, !T) {
   }
   func.return %m, %b : !T, !T
 }
+
+!M = !optim.tree<f32, @matrices>
+!R = !optim.tree<f32, @matrices, rows>
+!C = !optim.tree<f32, @matrices, columns>
+!L = !optim.tree<f32, @matrices, per_leaf>
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = []}, "u" : [2, 5] {rows = [0], columns = [1], rows.heads = []}]
+
+// Maps over one axis extent are fused: an extent is a pass of its own over less memory.
+// CHECK-LABEL: func.func @fuses_over_rows(
+// CHECK-NEXT:    %b = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>, %y = %n : !optim.tree<f32, @matrices, per_leaf>) -> (!optim.tree<f32, @matrices, rows>) {
+// CHECK-NEXT:      %s = arith.mulf %x, %x : f32
+// CHECK-NEXT:      %s_1 = arith.divf %s, %y : f32
+// CHECK-NEXT:      optim.yield %s_1 : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %b : !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:  }
+func.func @fuses_over_rows(%r: !R, %n: !L) -> !R {
+  %a = optim.map over @matrices (%x = %r : !R) -> (!R) {
+    %s = arith.mulf %x, %x : f32
+    optim.yield %s : f32
+  }
+  %b = optim.map over @matrices (%x = %a : !R, %y = %n : !L) -> (!R) {
+    %s = arith.divf %x, %y : f32
+    optim.yield %s : f32
+  }
+  func.return %b : !R
+}
+
+// Refusal: rows, columns and elements are visited apart, though each is used by the next.
+// CHECK-LABEL: func.func @keeps_extents_apart(
+// CHECK-NEXT:    %a = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>) -> (!optim.tree<f32, @matrices, rows>) {
+// CHECK-NEXT:      %s = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %s : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %b = optim.map over @matrices (%x = %c : !optim.tree<f32, @matrices, columns>) -> (!optim.tree<f32, @matrices, columns>) {
+// CHECK-NEXT:      %s = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %s : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>, %y = %a : !optim.tree<f32, @matrices, rows>, %z = %b : !optim.tree<f32, @matrices, columns>) -> (!optim.tree<f32, @matrices>) {
+// CHECK-NEXT:      %s = arith.mulf %y, %z : f32
+// CHECK-NEXT:      %t = arith.mulf %x, %s : f32
+// CHECK-NEXT:      optim.yield %t : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @matrices>
+// CHECK-NEXT:  }
+func.func @keeps_extents_apart(%r: !R, %c: !C, %g: !M) -> !M {
+  %a = optim.map over @matrices (%x = %r : !R) -> (!R) {
+    %s = math.sqrt %x : f32
+    optim.yield %s : f32
+  }
+  %b = optim.map over @matrices (%x = %c : !C) -> (!C) {
+    %s = math.sqrt %x : f32
+    optim.yield %s : f32
+  }
+  %u = optim.map over @matrices (%x = %g : !M, %y = %a : !R, %z = %b : !C) -> (!M) {
+    %s = arith.mulf %y, %z : f32
+    %t = arith.mulf %x, %s : f32
+    optim.yield %t : f32
+  }
+  func.return %u : !M
+}
+
+!V = !optim.tree<f32, @v_row>
+optim.leaves @v_row = ["w" : [3], "u" : [2]]
+optim.leaves @stats = ["" : [1]]
+
+// A fold that is only reshaped or packed and returned asks for no second pass over the elements.
+// CHECK-LABEL: func.func @reshape_and_pack_of_folds(
+// CHECK-NEXT:    %new, %r, %n = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>, %y = %p : !optim.tree<f32, @matrices>) -> (!optim.tree<f32, @matrices>, !optim.tree<f32, @matrices, rows> by <add>, f32 by <add>) {
+// CHECK-NEXT:      %z = arith.addf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z, %y, %y : f32, f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %m = math.sqrt %n : f32
+// CHECK-NEXT:    %v = optim.reshape %r : !optim.tree<f32, @matrices, rows> -> !optim.tree<f32, @v_row>
+// CHECK-NEXT:    %s = optim.pack %m : f32 -> !optim.tree<f32, @stats>
+// CHECK-NEXT:    func.return %new, %v, %s : !optim.tree<f32, @matrices>, !optim.tree<f32, @v_row>, !optim.tree<f32, @stats>
+// CHECK-NEXT:  }
+func.func @reshape_and_pack_of_folds(%g: !M, %p: !M {optim.slot = "params"}) -> (!M {optim.slot = "params"}, !V, !optim.tree<f32, @stats>) {
+  %new = optim.map over @matrices (%x = %g : !M, %y = %p : !M) -> (!M) {
+    %z = arith.addf %x, %y : f32
+    optim.yield %z : f32
+  }
+  %r, %n = optim.map over @matrices (%x = %p : !M) -> (!R by <add>, f32 by <add>) {
+    optim.yield %x, %x : f32, f32
+  }
+  %v = optim.reshape %r : !R -> !V
+  %m = math.sqrt %n : f32
+  %s = optim.pack %m : f32 -> !optim.tree<f32, @stats>
+  func.return %new, %v, %s : !M, !V, !optim.tree<f32, @stats>
+}
+
+// Refusal: without the tree that the first map fills, the second would run once for every leaf.
+// CHECK-LABEL: func.func @keeps_fold_of_a_fill(
+// CHECK-NEXT:    %a = optim.map over @all (%x = %c : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      optim.yield %x : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %n = optim.map over @all (%x = %a : !optim.tree<f32, @all>) -> (f32 by <add>) {
+// CHECK-NEXT:      optim.yield %x : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %n : f32
+// CHECK-NEXT:  }
+func.func @keeps_fold_of_a_fill(%c: f32) -> f32 {
+  %a = optim.map over @all (%x = %c : f32) -> (!T) {
+    optim.yield %x : f32
+  }
+  %n = optim.map over @all (%x = %a : !T) -> (f32 by <add>) {
+    optim.yield %x : f32
+  }
+  func.return %n : f32
+}

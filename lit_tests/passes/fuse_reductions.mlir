@@ -155,3 +155,61 @@ func.func @keeps_fold_of_a_fold(%g: !T) -> f32 {
   %m = optim.reduce <max> %p : !P -> f32
   func.return %m : f32
 }
+
+!M = !optim.tree<f32, @matrices>
+!R = !optim.tree<f32, @matrices, rows>
+!C = !optim.tree<f32, @matrices, columns>
+!L = !optim.tree<f32, @matrices, per_leaf>
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = []}, "u" : [2, 5] {rows = [0], columns = [1], rows.heads = []}]
+
+// Folds over rows and over columns are results of the map that makes the elements.
+// CHECK-LABEL: func.func @reduces_to_axis_extents(
+// CHECK-NEXT:    %c, %r = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>) -> (!optim.tree<f32, @matrices, columns> by <max>, !optim.tree<f32, @matrices, rows> by <add>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %x : f32
+// CHECK-NEXT:      optim.yield %y, %y : f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %r, %c : !optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices, columns>
+// CHECK-NEXT:  }
+func.func @reduces_to_axis_extents(%g: !M) -> (!R, !C) {
+  %a = optim.map over @matrices (%x = %g : !M) -> (!M) {
+    %y = arith.mulf %x, %x : f32
+    optim.yield %y : f32
+  }
+  %r = optim.reduce <add> %a : !M -> !R
+  %c = optim.reduce <max> %a : !M -> !C
+  func.return %r, %c : !R, !C
+}
+
+// CHECK-LABEL: func.func @reduces_values_of_rows(
+// CHECK-NEXT:    %n, %h = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>) -> (f32 by <add>, !optim.tree<f32, @matrices, rows.heads> by <add>) {
+// CHECK-NEXT:      %y = math.sqrt %x : f32
+// CHECK-NEXT:      optim.yield %y, %y : f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %h, %n : !optim.tree<f32, @matrices, rows.heads>, f32
+// CHECK-NEXT:  }
+func.func @reduces_values_of_rows(%r: !R) -> (!optim.tree<f32, @matrices, rows.heads>, f32) {
+  %a = optim.map over @matrices (%x = %r : !R) -> (!R) {
+    %y = math.sqrt %x : f32
+    optim.yield %y : f32
+  }
+  %h = optim.reduce <add> %a : !R -> !optim.tree<f32, @matrices, rows.heads>
+  %n = optim.reduce <add> %a : !R -> f32
+  func.return %h, %n : !optim.tree<f32, @matrices, rows.heads>, f32
+}
+
+// Refusal: without the result that it fills, the map would run once for every row.
+// CHECK-LABEL: func.func @keeps_reduction_of_a_broadcast(
+// CHECK-NEXT:    %a = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>) -> (!optim.tree<f32, @matrices>) {
+// CHECK-NEXT:      optim.yield %x : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %c = optim.reduce <add> %a : !optim.tree<f32, @matrices> -> !optim.tree<f32, @matrices, columns>
+// CHECK-NEXT:    func.return %c : !optim.tree<f32, @matrices, columns>
+// CHECK-NEXT:  }
+func.func @keeps_reduction_of_a_broadcast(%r: !R) -> !C {
+  %a = optim.map over @matrices (%x = %r : !R) -> (!M) {
+    optim.yield %x : f32
+  }
+  %c = optim.reduce <add> %a : !M -> !C
+  func.return %c : !C
+}

@@ -187,3 +187,51 @@ func.func @keeps_what_depends_on_elements(%g: !T, %a: f32) -> !T {
   }
   func.return %u : !T
 }
+
+!M = !optim.tree<f32, @matrices>
+!R = !optim.tree<f32, @matrices, rows>
+!C = !optim.tree<f32, @matrices, columns>
+!L = !optim.tree<f32, @matrices, per_leaf>
+
+optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = []}, "u" : [2, 5] {rows = [0], columns = [1], rows.heads = []}]
+
+// A map over rows gives its step-level and its leaf-level arithmetic away, too.
+// CHECK-LABEL: func.func @out_of_a_map_over_rows(
+// CHECK-NEXT:    %b = math.sqrt %a : f32
+// CHECK-NEXT:    %0 = optim.map over @matrices (%l = %n : !optim.tree<f32, @matrices, per_leaf>, %b_1 = %b : f32) -> (!optim.tree<f32, @matrices, per_leaf>) {
+// CHECK-NEXT:      %c = arith.mulf %l, %b_1 : f32
+// CHECK-NEXT:      optim.yield %c : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>, %l = %n : !optim.tree<f32, @matrices, per_leaf>, %s = %a : f32, %b_1 = %b : f32, %c = %0 : !optim.tree<f32, @matrices, per_leaf>) -> (!optim.tree<f32, @matrices, rows>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %c : f32
+// CHECK-NEXT:      optim.yield %y : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @matrices, rows>
+// CHECK-NEXT:  }
+func.func @out_of_a_map_over_rows(%r: !R, %n: !L, %a: f32) -> !R {
+  %u = optim.map over @matrices (%x = %r : !R, %l = %n : !L, %s = %a : f32) -> (!R) {
+    %b = math.sqrt %s : f32
+    %c = arith.mulf %l, %b : f32
+    %y = arith.mulf %x, %c : f32
+    optim.yield %y : f32
+  }
+  func.return %u : !R
+}
+
+// Refusal: a value of rows is not the same for every element of a leaf.
+// CHECK-LABEL: func.func @keeps_arithmetic_on_rows(
+// CHECK-NEXT:    %u = optim.map over @matrices (%x = %g : !optim.tree<f32, @matrices>, %y = %r : !optim.tree<f32, @matrices, rows>, %l = %n : !optim.tree<f32, @matrices, per_leaf>) -> (!optim.tree<f32, @matrices>) {
+// CHECK-NEXT:      %b = arith.divf %y, %l : f32
+// CHECK-NEXT:      %z = arith.mulf %x, %b : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %u : !optim.tree<f32, @matrices>
+// CHECK-NEXT:  }
+func.func @keeps_arithmetic_on_rows(%g: !M, %r: !R, %n: !L) -> !M {
+  %u = optim.map over @matrices (%x = %g : !M, %y = %r : !R, %l = %n : !L) -> (!M) {
+    %b = arith.divf %y, %l : f32
+    %z = arith.mulf %x, %b : f32
+    optim.yield %z : f32
+  }
+  func.return %u : !M
+}

@@ -125,3 +125,17 @@ func.func @keeps_a_hyperparameter_that_is_not_used(%x: f32) -> f32 {
   %lr = optim.hyper "lr" = 0.5 : f32
   func.return %x : f32
 }
+
+optim.leaves @scales = ["0" : [2]]
+
+// Refusal: what is lifted are scalars. A tree of them is made where it is used.
+// CHECK-LABEL: func.func @keeps_trees(
+// CHECK-NEXT:    %s = optim.pack %a, %b : f64, f64 -> !optim.tree<f64, @scales>
+// CHECK-NEXT:    func.return %s : !optim.tree<f64, @scales>
+// CHECK-NEXT:  }
+func.func @keeps_trees() -> !optim.tree<f64, @scales> {
+  %a = optim.hyper "0.a" = 1.0 : f64
+  %b = optim.hyper "0.b" = 2.0 : f64
+  %s = optim.pack %a, %b : f64, f64 -> !optim.tree<f64, @scales>
+  func.return %s : !optim.tree<f64, @scales>
+}

@@ -300,3 +300,139 @@ func.func @crossing(%g: !T) -> !T {
   %7 = optim.join %4, %6 : !optim.tree<f32, @ac>, !optim.tree<f32, @bd> -> !T
   func.return %7 : !T
 }
+
+// -----
+
+!T = !optim.tree<f32, @all>
+!R = !optim.tree<f32, @all, rows>
+!D = !optim.tree<f32, @on>
+!E = !optim.tree<f32, @off>
+!K = !optim.key<"threefry2x32">
+optim.leaves @all = ["w" : [3, 4] {rows = [0]}, "b" : [4] {rows = []}]
+optim.leaves @on = ["w" : [3, 4] {rows = [0]}]
+optim.leaves @off = ["b" : [4] {rows = []}]
+optim.leaves @v_row = ["w" : [3], "b" : []]
+optim.leaves @scales = ["0" : [2]]
+
+// Axis extents go along: each part is folded by itself.
+// CHECK-LABEL: func.func @axis_extents(
+// CHECK-NEXT:    %g_1, %g_2 = optim.split %g : !optim.tree<f32, @all> -> !optim.tree<f32, @on>, !optim.tree<f32, @off>
+// CHECK-NEXT:    %r = optim.reduce <add> %g_1 : !optim.tree<f32, @on> -> !optim.tree<f32, @on, rows>
+// CHECK-NEXT:    %r_1 = optim.reduce <add> %g_2 : !optim.tree<f32, @off> -> !optim.tree<f32, @off, rows>
+// CHECK-NEXT:    %a = optim.map over @on (%x = %g_1 : !optim.tree<f32, @on>, %y = %r : !optim.tree<f32, @on, rows>) -> (!optim.tree<f32, @on>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %a_1 = optim.map over @off (%x = %g_2 : !optim.tree<f32, @off>, %y = %r_1 : !optim.tree<f32, @off, rows>) -> (!optim.tree<f32, @off>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %a, %a_1 : !optim.tree<f32, @on>, !optim.tree<f32, @off>
+// CHECK-NEXT:  }
+func.func @axis_extents(%g: !T) -> (!D, !E) {
+  %r = optim.reduce <add> %g : !T -> !R
+  %a = optim.map over @all (%x = %g : !T, %y = %r : !R) -> (!T) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  %d, %e = optim.split %a : !T -> !D, !E
+  func.return %d, %e : !D, !E
+}
+
+// CHECK-LABEL: func.func @counts(
+// CHECK-NEXT:    %n = optim.count per rows : !optim.tree<f32, @on, per_leaf>
+// CHECK-NEXT:    %n_1 = optim.count per rows : !optim.tree<f32, @off, per_leaf>
+// CHECK-NEXT:    %a = optim.map over @on (%x = %d : !optim.tree<f32, @on>, %y = %n : !optim.tree<f32, @on, per_leaf>) -> (!optim.tree<f32, @on>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %a_1 = optim.map over @off (%x = %e : !optim.tree<f32, @off>, %y = %n_1 : !optim.tree<f32, @off, per_leaf>) -> (!optim.tree<f32, @off>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %a_2 = optim.join %a, %a_1 : !optim.tree<f32, @on>, !optim.tree<f32, @off> -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %a_2 : !optim.tree<f32, @all>
+// CHECK-NEXT:  }
+func.func @counts(%d: !D, %e: !E) -> !T {
+  %n = optim.count per rows : !optim.tree<f32, @all, per_leaf>
+  %g = optim.join %d, %e : !D, !E -> !T
+  %a = optim.map over @all (%x = %g : !T, %y = %n : !optim.tree<f32, @all, per_leaf>) -> (!T) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  func.return %a : !T
+}
+
+// What is reshaped or drawn is whole before and after.
+// CHECK-LABEL: func.func @reshapes(
+// CHECK-NEXT:    %r = optim.reduce <add> %d : !optim.tree<f32, @on> -> !optim.tree<f32, @on, rows>
+// CHECK-NEXT:    %r_1 = optim.reduce <add> %e : !optim.tree<f32, @off> -> !optim.tree<f32, @off, rows>
+// CHECK-NEXT:    %r_2 = optim.join %r, %r_1 : !optim.tree<f32, @on, rows>, !optim.tree<f32, @off, rows> -> !optim.tree<f32, @all, rows>
+// CHECK-NEXT:    %v = optim.reshape %r_2 : !optim.tree<f32, @all, rows> -> !optim.tree<f32, @v_row>
+// CHECK-NEXT:    %s = optim.reshape %v : !optim.tree<f32, @v_row> -> !optim.tree<f32, @all, rows>
+// CHECK-NEXT:    %s_1, %s_2 = optim.split %s : !optim.tree<f32, @all, rows> -> !optim.tree<f32, @on, rows>, !optim.tree<f32, @off, rows>
+// CHECK-NEXT:    %a = optim.map over @on (%x = %d : !optim.tree<f32, @on>, %y = %s_1 : !optim.tree<f32, @on, rows>) -> (!optim.tree<f32, @on>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %a_1 = optim.map over @off (%x = %e : !optim.tree<f32, @off>, %y = %s_2 : !optim.tree<f32, @off, rows>) -> (!optim.tree<f32, @off>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %a, %v : !optim.tree<f32, @on>, !optim.tree<f32, @v_row>
+// CHECK-NEXT:  }
+func.func @reshapes(%d: !D, %e: !E) -> (!D, !optim.tree<f32, @v_row>) {
+  %g = optim.join %d, %e : !D, !E -> !T
+  %r = optim.reduce <add> %g : !T -> !R
+  %v = optim.reshape %r : !R -> !optim.tree<f32, @v_row>
+  %s = optim.reshape %v : !optim.tree<f32, @v_row> -> !R
+  %a = optim.map over @all (%x = %g : !T, %y = %s : !R) -> (!T) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  %d1, %e1 = optim.split %a : !T -> !D, !E
+  func.return %d1, %v : !D, !optim.tree<f32, @v_row>
+}
+
+// CHECK-LABEL: func.func @random_numbers(
+// CHECK-NEXT:    %k = optim.split_key %key [0] of 2 : !optim.key<"threefry2x32">
+// CHECK-NEXT:    %z = optim.random <normal> %k [0, 1] of 2 : !optim.key<"threefry2x32"> -> !optim.tree<f32, @all>
+// CHECK-NEXT:    %z_1, %z_2 = optim.split %z : !optim.tree<f32, @all> -> !optim.tree<f32, @on>, !optim.tree<f32, @off>
+// CHECK-NEXT:    func.return %z_1, %k : !optim.tree<f32, @on>, !optim.key<"threefry2x32">
+// CHECK-NEXT:  }
+func.func @random_numbers(%key: !K) -> (!D, !K) {
+  %k = optim.split_key %key [0] of 2 : !K
+  %z = optim.random <normal> %k [0, 1] of 2 : !K -> !T
+  %d, %e = optim.split %z : !T -> !D, !E
+  func.return %d, %k : !D, !K
+}
+
+// Scalars that come from parts are packed.
+// CHECK-LABEL: func.func @packs(
+// CHECK-NEXT:    %n = optim.reduce <add> %d : !optim.tree<f32, @on> -> f32
+// CHECK-NEXT:    %n_1 = optim.reduce <add> %e : !optim.tree<f32, @off> -> f32
+// CHECK-NEXT:    %0 = arith.addf %n, %n_1 : f32
+// CHECK-NEXT:    %s = optim.pack %0, %0 : f32, f32 -> !optim.tree<f32, @scales>
+// CHECK-NEXT:    %a, %b = optim.unpack %s : !optim.tree<f32, @scales> -> f32, f32
+// CHECK-NEXT:    %u = optim.map over @on (%x = %d : !optim.tree<f32, @on>, %y = %a : f32) -> (!optim.tree<f32, @on>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u_1 = optim.map over @off (%x = %e : !optim.tree<f32, @off>, %y = %a : f32) -> (!optim.tree<f32, @off>) {
+// CHECK-NEXT:      %z = arith.divf %x, %y : f32
+// CHECK-NEXT:      optim.yield %z : f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u_2 = optim.join %u, %u_1 : !optim.tree<f32, @on>, !optim.tree<f32, @off> -> !optim.tree<f32, @all>
+// CHECK-NEXT:    func.return %u_2, %s : !optim.tree<f32, @all>, !optim.tree<f32, @scales>
+// CHECK-NEXT:  }
+func.func @packs(%d: !D, %e: !E) -> (!T, !optim.tree<f32, @scales>) {
+  %g = optim.join %d, %e : !D, !E -> !T
+  %n = optim.reduce <add> %g : !T -> f32
+  %s = optim.pack %n, %n : f32, f32 -> !optim.tree<f32, @scales>
+  %a, %b = optim.unpack %s : !optim.tree<f32, @scales> -> f32, f32
+  %u = optim.map over @all (%x = %g : !T, %y = %a : f32) -> (!T) {
+    %z = arith.divf %x, %y : f32
+    optim.yield %z : f32
+  }
+  func.return %u, %s : !T, !optim.tree<f32, @scales>
+}

@@ -1,0 +1,115 @@
+"""move-reshapes: do arithmetic on the small arrays of a state where it can be fused, at their axis extents."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from optcc.dialect import Combiner, MapOp, ReshapeOp, TreeType, shapes_of
+from optcc.passes.utils import functions
+
+
+@dataclass(frozen=True)
+class MoveReshapes(ModulePass):
+    """Put maps on the side of a reshape that has an axis extent.
+
+    Before:  %a = optim.map over @v_row (%x = %v_row : bf16 tree @v_row) -> (f32 tree @v_row) { extf }
+             %b = optim.reshape %a : f32 tree @v_row -> f32 tree @all, rows
+    After:   %a = optim.reshape %v_row : bf16 tree @v_row -> bf16 tree @all, rows
+             %b = optim.map over @all (%x = %a : bf16 tree @all, rows) -> (f32 tree @all, rows) { extf }
+
+    Likewise for a map of reshaped values. A map over the elements of @v_row would be a sweep of its own. Rounding and
+    traffic: unchanged.
+    """
+
+    name = "move-reshapes"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for function in functions(op):
+            while any(_move_behind(inner) or _move_before(inner) for inner in list(function.body.block.ops)):
+                _drop_unused(function)
+
+
+def _move_behind(op: Operation) -> bool:
+    """Reshape what a map reads in place of what it makes."""
+    if not isinstance(op, ReshapeOp):
+        return False
+    source = op.operand.owner
+    target = op.result.type
+    assert isinstance(target, TreeType)
+    if not isinstance(source, MapOp) or not target.has_axes or not _is_elementwise(source) or not _fits(op):
+        return False
+    parent = op.parent
+    assert parent is not None
+    inputs: list[SSAValue] = []
+    for value in source.inputs:
+        if isinstance(value.type, TreeType):
+            moved = ReshapeOp(value, target.with_element(value.type.element))
+            parent.insert_op_before(moved, op)
+            value = moved.result
+        inputs.append(value)
+    index = list(source.outputs).index(op.operand)  # type: ignore[arg-type]
+    types = [target.with_element(t.element) for t in source.result_types if isinstance(t, TreeType)]
+    new = MapOp(target.leaves, inputs, types, source.body.clone(), source.kinds)
+    parent.insert_op_before(new, op)
+    new.outputs[index].name_hint = op.result.name_hint
+    op.result.replace_all_uses_with(new.outputs[index])
+    op.detach()
+    op.erase()
+    return True
+
+
+def _move_before(op: Operation) -> bool:
+    """Reshape what a map makes in place of what it reads."""
+    if not isinstance(op, MapOp) or not _is_elementwise(op):
+        return False
+    reshapes = [v.owner for v in op.inputs if isinstance(v.type, TreeType)]
+    sources = [r.operand for r in reshapes if isinstance(r, ReshapeOp) and _fits(r)]
+    spans = {(t.leaves, t.extent) for s in sources if isinstance(t := s.type, TreeType) and t.has_axes}
+    if not reshapes or len(sources) != len(reshapes) or len(spans) != 1:
+        return False
+    first = sources[0].type
+    assert isinstance(first, TreeType)
+    rest = iter(sources)
+    inputs = [next(rest) if isinstance(v.type, TreeType) else v for v in op.inputs]
+    types = [first.with_element(t.element) for t in op.result_types if isinstance(t, TreeType)]
+    new = MapOp(first.leaves, inputs, types, op.body.clone(), op.kinds)
+    parent = op.parent
+    assert parent is not None
+    parent.insert_op_before(new, op)
+    for old, output in zip(op.outputs, new.outputs, strict=True):
+        moved = ReshapeOp(output, old.type)
+        parent.insert_op_before(moved, op)
+        moved.result.name_hint = output.name_hint = old.name_hint
+        old.replace_all_uses_with(moved.result)
+    op.detach()
+    op.erase()
+    return True
+
+
+def _is_elementwise(op: MapOp) -> bool:
+    """Whether a map stores elements only, from elements and scalars."""
+    stored = all(kind is Combiner.NONE for kind in op.kinds)
+    trees = [t for t in (*op.operand_types, *op.result_types) if isinstance(t, TreeType)]
+    return stored and all(t.has_elements for t in trees)
+
+
+def _fits(op: ReshapeOp) -> bool:
+    """Whether a reshape changes shapes only, leaf by leaf."""
+    old, new = op.operand.type, op.result.type
+    assert isinstance(old, TreeType)
+    assert isinstance(new, TreeType)
+    return list(map(math.prod, shapes_of(op, old))) == list(map(math.prod, shapes_of(op, new)))
+
+
+def _drop_unused(function: FuncOp) -> None:
+    for op in reversed(list(function.body.block.ops)):
+        if isinstance(op, MapOp | ReshapeOp) and not any(result.uses for result in op.results):
+            op.detach()
+            op.erase()
