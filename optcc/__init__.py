@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optcc import contrib as contrib
+from optcc import experimental as experimental
 from optcc import losses as losses
 from optcc import schedules as schedules
+from optcc import second_order as second_order
+from optcc import transforms as transforms
+from optcc import tree as tree
+from optcc import tree_utils as tree_utils
 from optcc.apply import apply_updates as apply_updates
 from optcc.base import EmptyState as EmptyState
 from optcc.base import GradientTransformation as GradientTransformation
 from optcc.base import GradientTransformationExtraArgs as GradientTransformationExtraArgs
+from optcc.base import LookaheadParams as LookaheadParams
 from optcc.base import MaskedNode as MaskedNode
 from optcc.base import MaskOrFn as MaskOrFn
 from optcc.base import OptState as OptState
@@ -58,6 +65,7 @@ from optcc.numerics import safe_increment as safe_increment
 from optcc.numerics import safe_int32_increment as safe_int32_increment
 from optcc.numerics import safe_norm as safe_norm
 from optcc.numerics import safe_root_mean_squares as safe_root_mean_squares
+from optcc.runtime import native as _native
 from optcc.schedules import constant_schedule as constant_schedule
 from optcc.schedules import cosine_decay_schedule as cosine_decay_schedule
 from optcc.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
@@ -74,6 +82,15 @@ from optcc.schedules import warmup_exponential_decay_schedule as warmup_exponent
 from optcc.second_order import fisher_diag as fisher_diag
 from optcc.second_order import hessian_diag as hessian_diag
 from optcc.second_order import hvp as hvp
+from optcc.skipping import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
+from optcc.skipping import skip_large_updates as skip_large_updates
+from optcc.skipping import skip_not_finite as skip_not_finite
+from optcc.slow_copies import incremental_update as incremental_update
+from optcc.slow_copies import periodic_update as periodic_update
+from optcc.transforms.accumulation import ApplyEvery as ApplyEvery
+from optcc.transforms.accumulation import MultiSteps as MultiSteps
+from optcc.transforms.accumulation import MultiStepsState as MultiStepsState
+from optcc.transforms.accumulation import apply_every as apply_every
 from optcc.transforms.adaptive import ScaleByAmsgradState as ScaleByAmsgradState
 from optcc.transforms.adaptive import ScaleByBeliefState as ScaleByBeliefState
 from optcc.transforms.adaptive import ScaleByNovogradState as ScaleByNovogradState
@@ -105,11 +122,27 @@ from optcc.transforms.blocks import clip_by_block_rms as clip_by_block_rms
 from optcc.transforms.blocks import scale_by_param_block_norm as scale_by_param_block_norm
 from optcc.transforms.blocks import scale_by_param_block_rms as scale_by_param_block_rms
 from optcc.transforms.combining import chain as chain
+from optcc.transforms.conditional import ApplyIfFiniteState as ApplyIfFiniteState
+from optcc.transforms.conditional import MaybeUpdateState as MaybeUpdateState
+from optcc.transforms.conditional import apply_if_finite as apply_if_finite
+from optcc.transforms.conditional import maybe_update as maybe_update
+from optcc.transforms.covers import ScaleBySM3State as ScaleBySM3State
+from optcc.transforms.covers import scale_by_sm3 as scale_by_sm3
+from optcc.transforms.covers import sm3 as sm3
+from optcc.transforms.factored import FactoredState as FactoredState
+from optcc.transforms.factored import adafactor as adafactor
+from optcc.transforms.factored import scale_by_factored_rms as scale_by_factored_rms
 from optcc.transforms.guards import NonNegativeParamsState as NonNegativeParamsState
 from optcc.transforms.guards import ZeroNansState as ZeroNansState
 from optcc.transforms.guards import keep_params_nonnegative as keep_params_nonnegative
 from optcc.transforms.guards import set_to_zero as set_to_zero
 from optcc.transforms.guards import zero_nans as zero_nans
+from optcc.transforms.injection import InjectHyperparamsState as InjectHyperparamsState
+from optcc.transforms.injection import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
+from optcc.transforms.injection import inject_hyperparams as inject_hyperparams
+from optcc.transforms.layouts import flatten as flatten
+from optcc.transforms.lookahead import LookaheadState as LookaheadState
+from optcc.transforms.lookahead import lookahead as lookahead
 from optcc.transforms.masking import MaskedState as MaskedState
 from optcc.transforms.masking import masked as masked
 from optcc.transforms.moments import EmaState as EmaState
@@ -123,12 +156,20 @@ from optcc.transforms.moments import scale_by_adam as scale_by_adam
 from optcc.transforms.moments import scale_by_lion as scale_by_lion
 from optcc.transforms.moments import scale_by_rms as scale_by_rms
 from optcc.transforms.moments import trace as trace
+from optcc.transforms.noise import AddNoiseState as AddNoiseState
+from optcc.transforms.noise import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState
+from optcc.transforms.noise import add_noise as add_noise
+from optcc.transforms.noise import differentially_private_aggregate as differentially_private_aggregate
+from optcc.transforms.noise import dpsgd as dpsgd
+from optcc.transforms.noise import noisy_sgd as noisy_sgd
 from optcc.transforms.optimizers import adam as adam
 from optcc.transforms.optimizers import adamw as adamw
 from optcc.transforms.optimizers import lamb as lamb
 from optcc.transforms.optimizers import lion as lion
 from optcc.transforms.optimizers import rmsprop as rmsprop
 from optcc.transforms.optimizers import sgd as sgd
+from optcc.transforms.partition import MultiTransformState as MultiTransformState
+from optcc.transforms.partition import multi_transform as multi_transform
 from optcc.transforms.scaling import AddDecayedWeightsState as AddDecayedWeightsState
 from optcc.transforms.scaling import ClipByGlobalNormState as ClipByGlobalNormState
 from optcc.transforms.scaling import ClipState as ClipState
@@ -144,11 +185,23 @@ from optcc.transforms.scaling import scale as scale
 from optcc.transforms.scaling import scale_by_learning_rate as scale_by_learning_rate
 from optcc.transforms.scaling import scale_by_schedule as scale_by_schedule
 from optcc.transforms.scaling import scale_by_trust_ratio as scale_by_trust_ratio
+from optcc.transforms.stateless import stateless as stateless
+from optcc.transforms.stateless import stateless_with_tree_map as stateless_with_tree_map
+from optcc.transforms.units import AdaptiveGradClipState as AdaptiveGradClipState
+from optcc.transforms.units import adaptive_grad_clip as adaptive_grad_clip
+from optcc.transforms.units import centralize as centralize
+from optcc.tree_utils.moments import bias_correction as bias_correction
+from optcc.tree_utils.moments import update_infinity_moment as update_infinity_moment
+from optcc.tree_utils.moments import update_moment as update_moment
+from optcc.tree_utils.moments import update_moment_per_elem_norm as update_moment_per_elem_norm
+from optcc.tree_utils.states import tree_map_params as tree_map_params
 
 if TYPE_CHECKING:
     from optcc.runtime.compiled import CompiledOptimizer as CompiledOptimizer
 
 __version__ = "0.1.0"
+
+_native.register()
 
 
 def __getattr__(name: str) -> Any:

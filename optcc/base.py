@@ -69,6 +69,30 @@ class MaskedNode(NamedTuple):
     """Stands in a masked tree where a leaf is left out; a container without leaves."""
 
 
+class SplitRealAndImaginaryArrays(NamedTuple):
+    """A complex array as two real ones."""
+
+    real: jax.Array
+    imaginary: jax.Array
+
+
+class LookaheadParams(NamedTuple):
+    """The two sets of parameters of `lookahead`.
+
+    Attributes:
+      fast: what the fast optimizer changes at each step; take gradients with respect to these.
+      slow: what follows them from sync to sync; evaluate and deploy these.
+    """
+
+    fast: Params
+    slow: Params
+
+    @classmethod
+    def init_synced(cls, params: Params) -> LookaheadParams:
+        """Fast and slow parameters that start from the same values."""
+        return cls(fast=params, slow=params)
+
+
 def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
     """The same transformation with an update that accepts, and if need be drops, extra keyword arguments."""
     if isinstance(tx, GradientTransformationExtraArgs):

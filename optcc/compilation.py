@@ -12,12 +12,25 @@ if TYPE_CHECKING:
     from optcc.runtime.compiled import CompiledOptimizer
 
 
-def compile(tx: base.GradientTransformation, params: base.Params, *, target: None = None) -> CompiledOptimizer:  # noqa: A001
+def compile(  # noqa: A001
+    tx: base.GradientTransformation,
+    params: base.Params,
+    *,
+    backend: str = "auto",
+    layout: str = "tree",
+    target: None = None,
+    examples: int = 1,
+) -> CompiledOptimizer:
     """Compile a gradient transformation for parameters of given shapes and dtypes.
 
     Args:
       tx: an init/update pair of optcc, or of another library, which then stays opaque.
       params: a pytree of arrays or of ``jax.ShapeDtypeStruct``; only structure, shapes and dtypes are used.
+      backend: ``"native"`` for optcc's own kernels on CPU, ``"stablehlo"`` for XLA's, ``"auto"`` for native ones where
+        they are available; `CompiledOptimizer.report` says what each sweep runs on.
+      layout: ``"tree"`` for states as Optax has them, ``"packed"`` for one array for each field and dtype, ``"auto"``
+        to pack where an array for each leaf would cost more than its bytes.
+      examples: how many examples the gradients have, for a ``tx`` that takes those of single examples.
       target: None, for the device that JAX runs on; other targets are not there yet.
 
     Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats.
@@ -27,4 +40,4 @@ def compile(tx: base.GradientTransformation, params: base.Params, *, target: Non
     from optcc.ir.program import shapes_of
     from optcc.runtime.compiled import CompiledOptimizer
 
-    return CompiledOptimizer(definition_of(tx), shapes_of(params))
+    return CompiledOptimizer(definition_of(tx), shapes_of(params), examples=examples, backend=backend, layout=layout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,46 +12,49 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
-from optcc.dialect import Extent, TreeType
+from optcc.base import LookaheadParams
+from optcc.dialect import Extent, KeyType, TreeType
 from optcc.errors import message
-from optcc.ir.builder import Builder, MixedGroupError
+from optcc.ir.builder import Builder
 from optcc.ir.definition import Definition
 from optcc.ir.dtypes import type_of
 from optcc.ir.foreign import opaque_leaf_set
-from optcc.ir.program import Port, Program, leaf_table, path_name, slot_attribute
-from optcc.ir.values import LeafSet, Scalar, Tree
+from optcc.ir.layout import Slot, StateLayout, Value
+from optcc.ir.program import Port, Program, leaf_table, slot_attribute
+from optcc.ir.trees import MixedGroupError
+from optcc.ir.values import Key, LeafSet, Scalar, Tree
 
 INIT = "init"
 UPDATE = "update"
+ALL = "all"
+"""The leaf set of the parameters."""
 
 Dtypes = dict[int, np.dtype]
 
 
-@dataclass(frozen=True)
-class StateLayout:
-    """Which part of a state is which value of the IR: the tree of builder values that `init` made."""
+def fast_of(params: Any) -> Any:
+    """The parameters that gradients are taken with respect to: the fast ones of `LookaheadParams`."""
+    return params.fast if isinstance(params, LookaheadParams) else params
 
-    structure: Any
-    names: tuple[str, ...]
-    values: tuple[Tree | Scalar, ...]
 
-    @staticmethod
-    def of(state: Any) -> StateLayout:
-        """The layout of a state made of builder values."""
-        pairs, structure = jax.tree_util.tree_flatten_with_path(state, is_leaf=_is_value)
-        return StateLayout(structure, tuple(path_name(path) for path, _ in pairs), tuple(v for _, v in pairs))
+def params_like(definition: Definition, updates: Any) -> Any:
+    """The shapes of the parameters that go with updates: without the axis of examples, if there is one."""
+    if not takes_examples(definition):
+        return updates
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), updates)
 
-    def arrays(self, state: Any) -> list[list[Any]]:
-        """The arrays of each value, from a state of this structure."""
-        return [jax.tree.leaves(part) for part in self.structure.flatten_up_to(state)]
 
-    def fill(self, parts: Sequence[Sequence[Any]]) -> Any:
-        """A state with `parts` as the arrays of its values; the inverse of `arrays`."""
-        trees = [
-            jax.tree.unflatten(v.leaf_set.structure, part) if isinstance(v, Tree) else part[0]
-            for v, part in zip(self.values, parts, strict=True)
-        ]
-        return jax.tree.unflatten(self.structure, trees)
+def grads_like(definition: Definition, params: Any, examples: int) -> Any:
+    """The shapes of the gradients that go with parameters; the inverse of `params_like`."""
+    like = fast_of(params)
+    if not takes_examples(definition):
+        return like
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((examples, *x.shape), x.dtype), like)
+
+
+def takes_examples(definition: Definition) -> bool:
+    """Whether the updates of a transformation, the first of a chain, have an axis of examples."""
+    return definition.takes_examples or any(takes_examples(child) for child in definition.children[:1])
 
 
 def build_init(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
@@ -61,14 +63,12 @@ def build_init(definition: Definition, params: Any) -> tuple[Program, StateLayou
     `params` is a pytree of shapes and dtypes. Raises TypeError for a leaf that is no float.
     """
     f = _Function(INIT, definition)
-    dtypes = _check_floats(params, "parameter")
-    root = f.builder.define_root("all", jax.tree.structure(params), leaf_table(params), [(d.name,) for d in dtypes])
-    state = f.builder.initialize(None, definition, f.tree_argument("params", root, _by_group(root, dtypes)))
-    layout = StateLayout.of(state)
-    parts = [
-        f.tree_result(name, value) if isinstance(value, Tree) else f.scalar_result(name, value, value.array_dtype)
-        for name, value in zip(layout.names, layout.values, strict=True)
-    ]
+    dtypes = _check_floats(fast_of(params), "parameter")
+    like = fast_of(params)
+    root = f.builder.leaf_sets.root(ALL, jax.tree.structure(like), leaf_table(like), [(d.name,) for d in dtypes])
+    state = f.builder.initialize(None, definition, f.params_argument(params, root, _by_group(root, dtypes)))
+    layout = StateLayout(state)
+    parts = [f.result(slot.name, slot.value, slot.positions) for slot in layout.slots]
     return f.finish((params,), layout.fill(parts)), layout
 
 
@@ -106,47 +106,68 @@ def _build_update(
     f = _Function(UPDATE, definition)
     b = f.builder
     grads = _check_floats(updates, "gradient")
-    weights = grads if params is None else _check_floats(params, "parameter")
+    weights = grads if params is None else _check_floats(fast_of(params), "parameter")
     arrays = layout.arrays(state)
     signatures = [
         (*signature, *(("off", "on")[i in side] for side in apart))
-        for i, signature in enumerate(_signatures(grads, weights, layout, arrays))
+        for i, signature in enumerate(_signatures(ALL, [grads, weights], layout, arrays))
     ]
-    root = b.define_root("all", jax.tree.structure(updates), leaf_table(updates), signatures)
-    gradients = f.tree_argument("updates", root, _by_group(root, grads))
+    like = params_like(definition, updates) if params is None else fast_of(params)
+    root = b.leaf_sets.root(ALL, jax.tree.structure(like), leaf_table(like), signatures)
+    shapes = dict(enumerate(tuple(x.shape) for x in jax.tree.leaves(updates)))
+    gradients = f.tree_argument("updates", b.leaf_sets.restrict(root, root, shapes), _by_group(root, grads))
+    start = f.counts[0]
     old_values: list[Any] = []
     stored: list[Any] = []
-    for name, value, slot in zip(layout.names, layout.values, arrays, strict=True):
-        if isinstance(value, Scalar):
-            stored.append(np.dtype(slot[0].dtype))
-            old_values.append(f.scalar_argument(name, stored[-1]))
-            continue
-        if value.leaf_set.root == 1:
-            leaf_set = b.restrict(root, value.leaf_set)
-        else:
-            leaf_set, _ = opaque_leaf_set(b, f"state_{name}", jax.tree.unflatten(value.leaf_set.structure, slot))
-        stored.append(_by_group(leaf_set, [np.dtype(x.dtype) for x in slot]))
-        old_values.append(f.tree_argument(name, leaf_set, stored[-1], per_leaf=value.per_leaf))
-    old_state = jax.tree.unflatten(layout.structure, old_values)
-    tree = None if params is None else f.tree_argument("params", root, _by_group(root, weights))
+    for slot, part in zip(layout.slots, arrays, strict=True):
+        positions = [start + i for i in slot.positions]
+        value, kept = _state_argument(f, layout, arrays, slot, part, positions, root)
+        old_values.append(value)
+        stored.append(kept)
+    f.counts[0] = start + sum(map(len, arrays))
+    old_state = layout.fill_values(old_values)
+    tree = None if params is None else f.params_argument(params, root, _by_group(root, weights))
     if extra_args is not None:
         b.extra_args = {}
-        for name, shapes in extra_args.items():
-            leaf_set, dtypes = opaque_leaf_set(b, f"extra_{name}", shapes)
+        for name, extra in extra_args.items():
+            leaf_set, dtypes = opaque_leaf_set(b, f"extra_{name}", extra)
             b.extra_args[name] = f.tree_argument(f"extra.{name}", leaf_set, dtypes)
     new_updates, new_state = b.apply(None, definition, gradients, old_state, tree)
-    new = StateLayout.of(new_state)
+    new = StateLayout(new_state)
     if new.structure != layout.structure:
         raise TypeError(
             f"{definition.name}: update returns a state of structure {new.structure}, init one of {layout.structure}"
         )
-    update_shapes = f.tree_result("updates", new_updates)
+    update_shapes = f.updates_result(new_updates, root)
+    start = f.counts[1]
     parts = [
-        f.tree_result(name, value, kept) if isinstance(value, Tree) else f.scalar_result(name, value, kept)
-        for name, value, kept in zip(layout.names, new.values, stored, strict=True)
+        f.result(slot.name, value.value, [start + i for i in slot.positions], kept)
+        for slot, value, kept in zip(layout.slots, new.slots, stored, strict=True)
     ]
-    out_shapes = (jax.tree.unflatten(root.structure, update_shapes), layout.fill(parts))
-    return f.finish((updates, state, params, extra_args), out_shapes)
+    return f.finish((updates, state, params, extra_args), (update_shapes, layout.fill(parts)))
+
+
+def _state_argument(
+    f: _Function, layout: StateLayout, arrays: Sequence[Sequence[Any]], slot: Slot, part: Sequence[Any],
+    positions: Sequence[int], root: LeafSet,
+) -> tuple[Value, Any]:  # fmt: skip
+    """The argument for one slot of the state, and the dtypes that it is stored in."""
+    b, old = f.builder, slot.value
+    if isinstance(old, Key):
+        return f.key_argument(slot.name, old.implementation, positions), None
+    if isinstance(old, Scalar):
+        dtype = np.dtype(part[0].dtype)
+        return f.scalar_argument(slot.name, dtype, positions), dtype
+    if old.leaf_set.root == ALL:
+        own = old.extent == Extent.ELEMENTS
+        shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)} if own else None
+        leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, slot.name.rpartition(".")[2] if own else "on")
+    else:
+        tree = jax.tree.unflatten(old.leaf_set.structure, part)
+        signatures = _signatures(old.leaf_set.root, [], layout, arrays)
+        leaf_set = b.leaf_sets.root(old.leaf_set.root, old.leaf_set.structure, leaf_table(tree), signatures)
+    dtypes = _by_group(leaf_set, [np.dtype(x.dtype) for x in part])
+    return f.tree_argument(slot.name, leaf_set, dtypes, extent=old.extent, positions=positions), dtypes
 
 
 class _Function:
@@ -165,41 +186,77 @@ class _Function:
         self.values: list[SSAValue] = []
         self.counts = [0, 0]
 
-    def tree_argument(self, slot: str, leaf_set: LeafSet, dtypes: Dtypes, *, per_leaf: bool = False) -> Tree:
-        extent = Extent.PER_LEAF if per_leaf else Extent.ELEMENTS
+    def params_argument(self, params: Any, root: LeafSet, dtypes: Dtypes) -> Any:
+        """The parameters: a tree, or the two of `LookaheadParams`."""
+        if isinstance(params, LookaheadParams):
+            return LookaheadParams(*(self.tree_argument(f"params.{name}", root, dtypes) for name in params._fields))
+        return self.tree_argument("params", root, dtypes)
+
+    def updates_result(self, updates: Any, root: LeafSet) -> Any:
+        """Return the updates, which have the structure of the parameters; their shapes."""
+        if isinstance(updates, LookaheadParams):
+            pairs = zip(updates._fields, updates, strict=True)
+            return LookaheadParams(
+                *(jax.tree.unflatten(root.structure, self.tree_result(f"updates.{n}", u)) for n, u in pairs)
+            )
+        return jax.tree.unflatten(root.structure, self.tree_result("updates", updates))
+
+    def tree_argument(
+        self,
+        slot: str,
+        leaf_set: LeafSet,
+        dtypes: Dtypes,
+        *,
+        extent: str = Extent.ELEMENTS,
+        positions: Sequence[int] | None = None,
+    ) -> Tree:
+        """A tree; its leaves are the next of the caller's arrays, or those at `positions`."""
         values: dict[int, SSAValue] = {}
-        for k, port in self._ports(0, slot, leaf_set):
+        for k, port in self._ports(0, slot, leaf_set, positions):
             type_ = TreeType.of(type_of(dtypes[k]), leaf_set.groups[k], extent)
             values[k] = self._argument(type_, slot)
             self.inputs.append(port)
         return self.builder.load(leaf_set, values)
 
-    def scalar_argument(self, slot: str, dtype: np.dtype) -> Scalar:
-        self.inputs.append(Port(slot, (self.counts[0],), False))
-        self.counts[0] += 1
+    def scalar_argument(self, slot: str, dtype: np.dtype, positions: Sequence[int]) -> Scalar:
+        """A 0-d array, at the one position given."""
+        self.inputs.append(Port(slot, tuple(positions), False))
         return self.builder.scalar(self._argument(type_of(dtype), slot))
 
-    def tree_result(self, slot: str, tree: Tree, dtypes: Dtypes | None = None) -> list[jax.ShapeDtypeStruct]:
+    def key_argument(self, slot: str, implementation: str, positions: Sequence[int]) -> Key:
+        """A key of random numbers, at the one position given."""
+        self.inputs.append(Port(slot, tuple(positions), False, implementation))
+        return Key(self._argument(KeyType.of(implementation), slot), implementation)
+
+    def result(self, slot: str, value: Value, positions: Sequence[int], kept: Any = None) -> list[Any]:
+        """Return a value in the dtypes kept, or in its own; the shapes of its arrays."""
+        if isinstance(value, Tree):
+            return self.tree_result(slot, value, kept, positions)
+        self.outputs.append(Port(slot, tuple(positions), False, value.implementation if isinstance(value, Key) else ""))
+        if isinstance(value, Key):
+            self.values.append(value.value)
+            return [jax.eval_shape(lambda: jax.random.key(0, impl=value.implementation))]
+        dtype = kept or value.array_dtype
+        self.values.append(self.builder.scalar_as(value, type_of(dtype)))
+        return [jax.ShapeDtypeStruct((), dtype)]
+
+    def tree_result(
+        self, slot: str, tree: Tree, dtypes: Dtypes | None = None, positions: Sequence[int] | None = None
+    ) -> list[jax.ShapeDtypeStruct]:
         """Return a tree in the dtypes given, or in its own; the shapes of its leaves, in tree order."""
         stored = self.builder.store(tree, dtypes)
         shapes: dict[int, jax.ShapeDtypeStruct] = {}
-        for k, port in self._ports(1, slot, tree.leaf_set):
+        for k, port in self._ports(1, slot, tree.leaf_set, positions):
             self.values.append(stored[k])
             self.outputs.append(port)
             for index, leaf in zip(
-                tree.leaf_set.members[k], self.builder.leaves_of(tree.leaf_set.groups[k]), strict=True
+                tree.leaf_set.members[k], self.builder.leaf_sets.leaves(tree.leaf_set.groups[k]), strict=True
             ):
-                shape = () if tree.per_leaf else leaf.shape
-                shapes[index] = jax.ShapeDtypeStruct(shape, (dtypes or tree.dtypes)[k])
+                shapes[index] = jax.ShapeDtypeStruct(leaf.shape_of(tree.extent), (dtypes or tree.dtypes)[k])
         return [shapes[i] for i in sorted(shapes)]
 
-    def scalar_result(self, slot: str, scalar: Scalar, dtype: np.dtype) -> list[jax.ShapeDtypeStruct]:
-        self.values.append(self.builder.scalar_as(scalar, type_of(dtype)))
-        self.outputs.append(Port(slot, (self.counts[1],), False))
-        self.counts[1] += 1
-        return [jax.ShapeDtypeStruct((), dtype)]
-
     def finish(self, in_shapes: Any, out_shapes: Any) -> Program:
+        self.builder.leaf_sets.finish()
         self.block.add_op(ReturnOp(*self.values))
         self.function.function_type = FunctionType.from_lists(
             [a.type for a in self.block.args], [v.type for v in self.values]
@@ -213,30 +270,22 @@ class _Function:
             b.callables,
         )  # fmt: skip
 
-    def _ports(self, side: int, slot: str, leaf_set: LeafSet) -> list[tuple[int, Port]]:
-        start = self.counts[side]
-        place = {leaf: start + i for i, leaf in enumerate(leaf_set.leaves)}
-        self.counts[side] += len(place)
+    def _ports(
+        self, side: int, slot: str, leaf_set: LeafSet, positions: Sequence[int] | None
+    ) -> list[tuple[int, Port]]:
+        if positions is None:
+            positions = range(self.counts[side], self.counts[side] + len(leaf_set.leaves))
+            self.counts[side] += len(positions)
+        place = dict(zip(leaf_set.leaves, positions, strict=True))
         groups = leaf_set.groups
-        return [
-            (
-                k,
-                Port(
-                    slot if len(groups) == 1 else f"{slot}/{symbol}", tuple(place[m] for m in leaf_set.members[k]), True
-                ),
-            )
-            for k, symbol in groups.items()
-        ]
+        names = {k: slot if len(groups) == 1 else f"{slot}/{symbol}" for k, symbol in groups.items()}
+        return [(k, Port(names[k], tuple(place[m] for m in leaf_set.members[k]), True)) for k in groups]
 
     def _argument(self, type_: Attribute, slot: str) -> SSAValue:
         value = self.block.insert_arg(type_, len(self.block.args))
         hint = slot.rsplit(".", 1)[-1]
         value.name_hint = hint if hint.isidentifier() else None
         return value
-
-
-def _is_value(x: Any) -> bool:
-    return isinstance(x, Tree | Scalar)
 
 
 def _by_group(leaf_set: LeafSet, dtypes: Sequence[np.dtype]) -> Dtypes:
@@ -246,24 +295,24 @@ def _by_group(leaf_set: LeafSet, dtypes: Sequence[np.dtype]) -> Dtypes:
 
 
 def _signatures(
-    grads: Sequence[np.dtype], weights: Sequence[np.dtype], layout: StateLayout, arrays: Sequence[Sequence[Any]]
+    root: str, dtypes: Sequence[Sequence[np.dtype]], layout: StateLayout, arrays: Sequence[Sequence[Any]]
 ) -> list[tuple[str, ...]]:
-    """What leaves must share to be in one group: the dtypes of gradient, parameter and every state slot."""
-    signatures = [[g.name, w.name] for g, w in zip(grads, weights, strict=True)]
-    for value, slot in zip(layout.values, arrays, strict=True):
-        if isinstance(value, Tree) and value.leaf_set.root == 1:
-            for leaf, array in zip(value.leaf_set.leaves, slot, strict=True):
-                signatures[leaf].append(np.dtype(array.dtype).name)
-    return [tuple(s) for s in signatures]
+    """What the leaves of a pytree must share to be in one group: the dtypes given, and those of every state slot."""
+    signatures: dict[int, list[str]] = {i: [d.name for d in names] for i, names in enumerate(zip(*dtypes, strict=True))}
+    for slot, part in zip(layout.slots, arrays, strict=True):
+        if isinstance(slot.value, Tree) and slot.value.leaf_set.root == root:
+            for leaf, array in zip(slot.value.leaf_set.leaves, part, strict=True):
+                signatures.setdefault(leaf, []).append(np.dtype(array.dtype).name)
+    return [tuple(signatures[i]) for i in sorted(signatures)]
 
 
 def _check_floats(tree: Any, what: str) -> list[np.dtype]:
     leaves = jax.tree.leaves(tree)
     for i, x in enumerate(leaves):
-        if not jnp.issubdtype(x.dtype, jnp.floating):
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
             raise TypeError(
                 message(
-                    f"a {what} must be a real float array, got {x.dtype}{list(x.shape)}",
+                    f"a {what} must be a float or complex array, got {x.dtype}{list(x.shape)}",
                     f"leaf {leaf_table(tree)[i].path!r}",
                     "leave it out of the pytree that is optimized",
                 )

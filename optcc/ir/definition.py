@@ -34,7 +34,11 @@ class Definition:
     children: tuple[Definition, ...] = ()
     numbers_children: bool = True
     """Whether the children's indices are part of their names, as in a chain."""
+    labels: tuple[str, ...] = ()
+    """What the children are called in names in place of their indices, if not empty."""
     uses_extra_args: bool = False
+    takes_examples: bool = False
+    """Whether the updates have an axis of examples in front that the parameters have not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +95,20 @@ def definition_of(tx: base.GradientTransformation) -> Definition:
 
     Raises TypeError if `tx` is no init/update pair.
     """
-    init, update = getattr(tx, "init", None), getattr(tx, "update", None)
-    match init, update:
-        case InterpretedInit(first), InterpretedUpdate(second) if first is second:
-            return second
-        case _:
-            pass
+    known = known_definition(tx)
+    if known is not None:
+        return known
     from optcc.ir.foreign import foreign_definition
 
     return foreign_definition(tx)
+
+
+def known_definition(tx: Any) -> Definition | None:
+    """The definition behind a pair of optcc's, or behind an object that has one, such as `MultiSteps`; else None."""
+    match getattr(tx, "init", None), getattr(tx, "update", None), getattr(tx, "definition", None):
+        case InterpretedInit(first), InterpretedUpdate(second), _ if first is second:
+            return second
+        case _, _, Definition() as definition:
+            return definition
+        case _:
+            return None

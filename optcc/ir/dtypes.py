@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from xdsl.dialects.builtin import (
     BFloat16Type,
+    ComplexType,
     Float16Type,
     Float32Type,
     Float64Type,
@@ -25,6 +26,8 @@ _TYPES: dict[str, Attribute] = {
     "float16": Float16Type(),
     "bfloat16": BFloat16Type(),
     "bool": i1,
+    "complex64": ComplexType(Float32Type()),
+    "complex128": ComplexType(Float64Type()),
     **{f"int{n}": IntegerType(n) for n in (8, 16, 32, 64)},
     **{f"uint{n}": IntegerType(n, Signedness.UNSIGNED) for n in (8, 16, 32, 64)},
 }

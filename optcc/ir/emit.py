@@ -23,6 +23,7 @@ _INTEGER_BINARY: dict[str, type[Operation]] = {
     "mul": arith.MuliOp,
     "max": arith.MaxSIOp,
     "min": arith.MinSIOp,
+    "rem": arith.RemSIOp,
     "or": arith.OrIOp,
     "and": arith.AndIOp,
     "xor": arith.XOrIOp,
@@ -85,7 +86,7 @@ def cast(block: Block, value: SSAValue, type_: Attribute) -> SSAValue:
 
 
 def binary(block: Block, kind: str, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
-    """`add`, `sub`, `mul`, `div`, `max`, `min`, `pow` of floats; the integer ones, and `or`, `and`, `xor`."""
+    """`add`, `sub`, `mul`, `div`, `max`, `min`, `pow` of floats; the integer ones, and `rem`, `or`, `and`, `xor`."""
     table = _FLOAT_BINARY if isinstance(lhs.type, AnyFloat) else _INTEGER_BINARY
     return _add(block, table[kind](lhs, rhs))  # pyright: ignore[reportCallIssue]
 

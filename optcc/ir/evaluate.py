@@ -11,21 +11,24 @@ import jax.numpy as jnp
 
 from optcc.errors import TreeMismatchError, message
 from optcc.ir import interpreter
-from optcc.ir.build import StateLayout, build_init, build_update
+from optcc.ir.build import build_init, build_update, fast_of, params_like
 from optcc.ir.definition import Definition
 from optcc.ir.dtypes import default_float
-from optcc.ir.program import Program, pack, shapes_of, unpack
+from optcc.ir.layout import StateLayout
+from optcc.ir.program import Program, is_key, logical, pack, physical, shapes_of, unpack
 
 _PROGRAMS: WeakKeyDictionary[Definition, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
 def run(program: Program, arrays: list[Any]) -> list[Any]:
     """Interpret a program on flat arrays; the flat results."""
-    arguments = pack(program.inputs, [jnp.asarray(a) for a in arrays])
+    arguments = pack(program.inputs, [jnp.asarray(a) for a in physical(arrays)])
     results = interpreter.evaluate(
         program.module, program.name, arguments, bindings=program.bindings, callables=program.callables
     )
-    return unpack(program.outputs, results, sum(len(p.positions) for p in program.outputs))
+    flat = unpack(program.outputs, results, sum(len(p.positions) for p in program.outputs))
+    # Constants come as numpy scalars, with which a jitted update would be compiled once more than with arrays.
+    return logical([jnp.asarray(x) for x in flat], program.outputs)
 
 
 def interpret_init(definition: Definition, params: Any) -> Any:
@@ -53,9 +56,10 @@ def update_program(definition: Definition, updates: Any, state: Any, params: Any
     """
 
     def build() -> Program:
-        like = updates if params is None else params
+        given = params_like(definition, updates)
+        like = given if params is None else params
         if params is not None:
-            check_matches(updates, params, "updates", "params", dtypes=False)
+            check_matches(given, fast_of(params), "updates", "params", dtypes=False)
         init, layout = init_program(definition, like)
         check_matches(state, init.out_shapes, "state", "the state that init makes for these params", dtypes=False)
         return build_update(definition, layout, updates, state, params, extra_args)
@@ -83,7 +87,7 @@ def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes:
             raise TreeMismatchError(message(f"{has} has a leaf that {lacks} has not", f"leaf {what}{path}", fix))
     for path, x in a.items():
         y = b[path]
-        if x.shape != y.shape or (dtypes and x.dtype != y.dtype):
+        if not _same(x, y, dtypes):
             raise TreeMismatchError(
                 message(
                     f"{what} is {x.dtype}{list(x.shape)}, but {reference} is {y.dtype}{list(y.shape)}",
@@ -105,9 +109,14 @@ def _fit(got: Any, expected: Any, dtypes: bool) -> bool:
     """Whether two pytrees of shapes match; the paths, which cost more, are for the error only."""
     a, structure = jax.tree.flatten(got)
     b, other = jax.tree.flatten(expected)
-    return structure == other and all(
-        x.shape == y.shape and (not dtypes or x.dtype == y.dtype) for x, y in zip(a, b, strict=True)
-    )
+    return structure == other and all(_same(x, y, dtypes) for x, y in zip(a, b, strict=True))
+
+
+def _same(x: Any, y: Any, dtypes: bool) -> bool:
+    """Whether two arrays have one shape, and dtype if asked. Key data, as JAX once had it, counts as a key."""
+    if is_key(y) and not is_key(x):
+        y = jax.eval_shape(jax.random.key_data, y)
+    return x.shape == y.shape and (not dtypes or x.dtype == y.dtype)
 
 
 def _by_path(tree: Any) -> list[tuple[str, Any]]:

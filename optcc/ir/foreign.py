@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,17 +11,20 @@ import numpy as np
 from optcc import base
 from optcc.errors import message
 from optcc.ir.definition import Definition
-from optcc.ir.values import LeafSet, Tree
+from optcc.ir.values import LeafSet, Scalar, Tree
 
 if TYPE_CHECKING:
     from optcc.ir.builder import Builder
 
 
-def foreign_definition(tx: Any) -> Definition:
+def foreign_definition(
+    tx: Any, remake: Callable[..., Any] | None = None, arguments: Sequence[Scalar] = ()
+) -> Definition:
     """A definition that calls the pair's own functions.
 
     The state is one tree over a leaf set of its own, so that a foreign pair adds a fixed number of ops whatever the
-    number of its arrays. Raises TypeError if `tx` has no callable `init` and `update`.
+    number of its arrays. If it depends on scalars of the program, `remake` makes it from their arrays, in every call.
+    Raises TypeError if `tx` has no callable `init` and `update`.
     """
     if not callable(getattr(tx, "init", None)) or not callable(getattr(tx, "update", None)):
         raise TypeError(
@@ -32,23 +35,29 @@ def foreign_definition(tx: Any) -> Definition:
         )
     # Optax's own extra-args class cannot be named here, so any class of that name counts.
     extra = any(cls.__name__ == "GradientTransformationExtraArgs" for cls in type(tx).__mro__)
+    scalars = list(arguments)
+    scalar_shapes = [jax.ShapeDtypeStruct((), s.array_dtype) for s in scalars]
+
+    def pair(values: Sequence[Any]) -> Any:
+        return tx if remake is None else remake(*values)
 
     def init(b: Builder, params: Tree) -> Tree:
-        shapes = jax.eval_shape(tx.init, as_shapes(b, params))
+        shapes = jax.eval_shape(lambda p, *values: pair(values).init(p), as_shapes(b, params), *scalar_shapes)
         state_set, dtypes = opaque_leaf_set(b, "state", shapes)
 
-        def call(arrays: Sequence[Any]) -> list[list[Any]]:
-            return [jax.tree.leaves(tx.init(jax.tree.unflatten(params.leaf_set.structure, arrays)))]
+        def call(arrays: Sequence[Any], *values: Any) -> list[list[Any]]:
+            return [jax.tree.leaves(pair(values).init(jax.tree.unflatten(params.leaf_set.structure, arrays)))]
 
-        return b.call("init", call, [params], [(state_set, dtypes)])[0]
+        return b.call("init", call, [params, *scalars], [(state_set, dtypes)])[0]
 
     def update(b: Builder, updates: Tree, state: Tree, params: Tree | None):
         extras = (b.extra_args or {}) if extra else {}
         operands = [updates, state, *([] if params is None else [params]), *extras.values()]
 
-        def call(*arrays: Sequence[Any]) -> list[Any]:
-            trees = [jax.tree.unflatten(t.leaf_set.structure, a) for t, a in zip(operands, arrays, strict=True)]
-            new_updates, new_state = tx.update(
+        def call(*arrays: Any) -> list[Any]:
+            values = arrays[len(operands) :]
+            trees = [jax.tree.unflatten(t.leaf_set.structure, a) for t, a in zip(operands, arrays, strict=False)]
+            new_updates, new_state = pair(values).update(
                 trees[0],
                 trees[1],
                 None if params is None else trees[2],
@@ -59,11 +68,13 @@ def foreign_definition(tx: Any) -> Definition:
             return [jax.tree.leaves(new_updates), kept]
 
         shapes = jax.eval_shape(
-            lambda *trees: call(*(jax.tree.leaves(t) for t in trees)), *(as_shapes(b, t) for t in operands)
+            lambda trees, values: call(*map(jax.tree.leaves, trees), *values),
+            [as_shapes(b, t) for t in operands],
+            scalar_shapes,
         )
         dtypes = {k: shapes[0][_position(updates, k)].dtype for k in updates.parts}
         new_updates, new_state = b.call(
-            "update", call, operands, [(updates.leaf_set, dtypes), (state.leaf_set, state.dtypes)]
+            "update", call, [*operands, *scalars], [(updates.leaf_set, dtypes), (state.leaf_set, state.dtypes)]
         )
         return new_updates, new_state
 
@@ -74,8 +85,8 @@ def as_shapes(b: Builder, tree: Tree) -> base.PyTree:
     """The pytree of shapes and dtypes of a tree."""
     shapes: dict[int, jax.ShapeDtypeStruct] = {}
     for k, symbol in tree.leaf_set.groups.items():
-        for index, leaf in zip(tree.leaf_set.members[k], b.leaves_of(symbol), strict=True):
-            shapes[index] = jax.ShapeDtypeStruct(leaf.shape, tree.dtypes[k])
+        for index, leaf in zip(tree.leaf_set.members[k], b.leaf_sets.leaves(symbol), strict=True):
+            shapes[index] = jax.ShapeDtypeStruct(leaf.shape_of(tree.extent), tree.dtypes[k])
     return jax.tree.unflatten(tree.leaf_set.structure, [shapes[i] for i in sorted(shapes)])
 
 
@@ -87,7 +98,7 @@ def opaque_leaf_set(b: Builder, name: str, shapes: base.PyTree) -> tuple[LeafSet
     table = leaf_table(shapes)
     dtypes = [np.dtype(s.dtype) for s in jax.tree.leaves(shapes)]
     symbol = b.unique_name(name).replace(".", "_")
-    leaf_set = b.define_root(symbol, structure, table, [(d.name,) for d in dtypes])
+    leaf_set = b.leaf_sets.root(symbol, structure, table, [(d.name,) for d in dtypes])
     return leaf_set, {k: dtypes[members[0]] for k, members in leaf_set.members.items()}
 
 

@@ -9,17 +9,42 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from itertools import accumulate
+from math import prod
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from xdsl.dialects import arith, func, math
+from xdsl.dialects import complex as complex_dialect
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import SymbolTable
 
-from optcc.dialect import CallOp, Combiner, HyperOp, JoinOp, Leaf, MapOp, ReduceOp, SplitOp, SweepOp, TreeType, YieldOp
+from optcc.dialect import (
+    CallOp,
+    Combiner,
+    CountOp,
+    Distribution,
+    HyperOp,
+    JoinOp,
+    KeyType,
+    Leaf,
+    MapOp,
+    PackOp,
+    RandomOp,
+    ReduceOp,
+    ReshapeOp,
+    SplitKeyOp,
+    SplitOp,
+    SweepOp,
+    TreeType,
+    UnpackOp,
+    YieldOp,
+    shapes_of,
+)
 from optcc.dialect import leaf_set as leaves_of
 from optcc.ir.dtypes import dtype_of
 from optcc.ir.routing import join_values, split_values
@@ -58,10 +83,15 @@ _ELEMENTWISE: dict[type[Operation], Callable[..., Any]] = {
     arith.MuliOp: operator.mul,
     arith.MaxSIOp: jnp.maximum,
     arith.MinSIOp: jnp.minimum,
+    arith.RemSIOp: lax.rem,
     arith.AndIOp: operator.and_,
     arith.OrIOp: operator.or_,
     arith.XOrIOp: operator.xor,
     arith.SelectOp: jnp.where,
+    complex_dialect.AddOp: operator.add,
+    complex_dialect.CreateOp: lax.complex,
+    complex_dialect.ImOp: jnp.imag,
+    complex_dialect.ReOp: jnp.real,
     math.AbsFOp: jnp.abs,
     math.CeilOp: jnp.ceil,
     math.CosOp: jnp.cos,
@@ -81,6 +111,7 @@ _NUMPY: dict[type[Operation], Callable[..., Any]] = {
     arith.MinimumfOp: np.minimum,
     arith.MaxSIOp: np.maximum,
     arith.MinSIOp: np.minimum,
+    arith.RemSIOp: np.fmod,
     arith.SelectOp: lambda c, a, b: a if c else b,
     math.AbsFOp: np.abs,
     math.CeilOp: np.ceil,
@@ -161,6 +192,20 @@ class _Run:
                 return split_values(op, env[op.whole])
             case JoinOp():
                 return [join_values(op, [env[v] for v in op.parts])]
+            case ReshapeOp():
+                return [_reshape(op, env[op.operand])]
+            case PackOp():
+                return [_reshape(op, [jnp.stack([jnp.asarray(env[v]) for v in op.inputs])])]
+            case UnpackOp():
+                flat = [jnp.ravel(x) for x in env[op.operand]]
+                return [x[i] for x in flat for i in range(x.size)]
+            case SplitKeyOp():
+                return [split_key(op, env[op.key])]
+            case RandomOp():
+                return [draw(op, env[op.key])]
+            case CountOp():
+                assert isinstance(op.result.type, TreeType)
+                return [[np.asarray(n, dtype_of(op.result.type.element)) for n in op.counts]]
             case HyperOp():
                 return [self._hyper(op)]
             case CallOp():
@@ -223,7 +268,7 @@ def _map(op: MapOp, inputs: Sequence[Value]) -> list[Value]:
 
 def _leaf_map(op: MapOp, leaf: Leaf, args: Sequence[Value]) -> list[Value]:
     """Run the body on whole arrays; every result gets the shape that the iteration has on this leaf."""
-    shape = leaf.shape if op.over_elements else ()
+    shape = leaf.shape_of(op.domain)
     env: Env = dict(zip(op.block.args, args, strict=True))
     for inner in op.block.ops:
         if isinstance(inner, YieldOp):
@@ -241,14 +286,56 @@ def _at(value: Value, type_: Any, index: int) -> Value:
 
 
 def _fold(kind: Combiner, type_: Any, column: Sequence[Value], leaves: Sequence[Leaf]) -> Value:
-    """Fold each leaf, then, for a scalar, the leaves in order."""
+    """Fold each leaf, or axes of it, then, for a scalar, the leaves in order."""
     fold, combine = _FOLDS[kind]
     dtype = dtype_of(type_.element if isinstance(type_, TreeType) else type_)
     start = identity(kind, dtype)
-    per_leaf = [fold(jnp.asarray(x), initial=start) if jnp.size(x) == 0 else fold(jnp.asarray(x)) for x in column]
+    folded: list[Value] = []
+    for leaf, value in zip(leaves, column, strict=True):
+        x = jnp.asarray(value)
+        initial = {"initial": start} if x.size == 0 else {}
+        if isinstance(type_, TreeType) and type_.has_axes:
+            axes = tuple(axis for axis in range(x.ndim) if axis not in leaf.kept(type_.extent.data))
+            folded.append(fold(x, axis=axes, keepdims=True, **initial))
+        else:
+            folded.append(fold(x, **initial))
     if isinstance(type_, TreeType):
-        return per_leaf
-    return reduce(combine, per_leaf) if per_leaf else jnp.asarray(start)
+        return folded
+    return reduce(combine, folded) if folded else jnp.asarray(start)
+
+
+def split_key(op: SplitKeyOp, key: Any) -> Any:
+    """Part of a key, as key data. JAX's own function: its stream of numbers is what users expect."""
+    keys = jax.random.split(_wrapped(key, op.key.type), op.total.value.data)
+    return jax.random.key_data(keys[op.part.value.data])
+
+
+def draw(op: RandomOp, key: Any) -> list[Any]:
+    """The random numbers of every leaf, from key data."""
+    type_ = op.result.type
+    assert isinstance(type_, TreeType)
+    keys = jax.random.split(_wrapped(key, op.key.type), op.total.value.data)
+    sample = {Distribution.NORMAL: jax.random.normal}[op.distribution.data]
+    shapes = shapes_of(op, type_)
+    dtype = dtype_of(type_.element)
+    return [sample(keys[part], shape, dtype) for part, shape in zip(op.part_of_leaf, shapes, strict=True)]
+
+
+def _wrapped(data: Any, type_: Any) -> Any:
+    assert isinstance(type_, KeyType)
+    return jax.random.wrap_key_data(data, impl=type_.implementation.data)
+
+
+def _reshape(op: ReshapeOp | PackOp, column: Sequence[Value]) -> list[Value]:
+    """Leaf by leaf where the sizes agree, else through one flat array."""
+    assert isinstance(op.result.type, TreeType)
+    shapes = shapes_of(op, op.result.type)
+    if [prod(s) for s in shapes] == [jnp.size(x) for x in column]:
+        return [jnp.reshape(x, shape) for x, shape in zip(column, shapes, strict=True)]
+    dtype = dtype_of(op.result.type.element)
+    flat = jnp.concatenate([jnp.ravel(x) for x in column]) if column else jnp.zeros(0, dtype)
+    ends = accumulate(prod(s) for s in shapes)
+    return [jnp.reshape(flat[end - prod(s) : end], s) for s, end in zip(shapes, ends, strict=True)]
 
 
 def identity(kind: Combiner, dtype: np.dtype) -> np.generic:

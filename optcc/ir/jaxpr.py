@@ -26,6 +26,7 @@ _BINARY = {
     "div": "div",
     "max": "max",
     "min": "min",
+    "rem": "rem",
     "and": "and",
     "or": "or",
     "xor": "xor",
@@ -100,7 +101,7 @@ def _equation(block: Block, eqn: Any, args: list[SSAValue]) -> list[SSAValue]:
     if name in _CALLS:
         inner = eqn.params.get("jaxpr", eqn.params.get("call_jaxpr"))
         return _import(block, getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), args)
-    if name in _BINARY and (floating or name != "div"):
+    if name in _BINARY and name != ("rem" if floating else "div"):
         return [emit.binary(block, _BINARY[name], *args)]
     if name in _COMPARE:
         return [emit.compare(block, name, *args)]

@@ -26,7 +26,8 @@ def _paths(definition: Definition, above: Path) -> Iterator[Path]:
     for name in definition.hypers:
         yield (*above, name)
     for i, child in enumerate(definition.children):
-        yield from _paths(child, (*above, i) if definition.numbers_children else above)
+        place = definition.labels[i] if definition.labels else i
+        yield from _paths(child, (*above, place) if definition.numbers_children else above)
 
 
 def _join(path: Path) -> str:

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp, StringAttr
 
 from optcc.dialect import SLOT, Leaf
+from optcc.ir.packing import Packing
 
 Shape = jax.ShapeDtypeStruct
 
@@ -20,12 +22,16 @@ Shape = jax.ShapeDtypeStruct
 class Port:
     """What one argument or result of the function stands for in the flat list of arrays of the caller.
 
-    `slot` is its name; `positions` are the places of its leaves, in leaf-set order; `is_tree` is False for a scalar.
+    `slot` is its name; `positions` are the places of its leaves, in leaf-set order; `is_tree` is False for a scalar
+    and for a key of random numbers, whose implementation is `key`. With a `packing` all leaves of the tree are in one
+    array, whose place is the only one in `positions`.
     """
 
     slot: str
     positions: tuple[int, ...]
     is_tree: bool
+    key: str = ""
+    packing: Packing | None = None
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,48 @@ class Program:
 
 
 def pack(ports: Sequence[Port], arrays: Sequence[Any]) -> list[Any]:
-    """The arguments of the function, one for each port, from the flat arrays."""
-    return [[arrays[i] for i in p.positions] if p.is_tree else arrays[p.positions[0]] for p in ports]
+    """The arguments of the function, one for each port, from the flat arrays; a packed tree is one array."""
+    return [[arrays[i] for i in p.positions] if _has_leaves(p) else arrays[p.positions[0]] for p in ports]
 
 
 def unpack(ports: Sequence[Port], values: Sequence[Any], count: int) -> list[Any]:
     """The flat arrays from the results of the function; the inverse of `pack`."""
     arrays: list[Any] = [None] * count
     for port, value in zip(ports, values, strict=True):
-        for i, array in zip(port.positions, value if port.is_tree else [value], strict=True):
+        for i, array in zip(port.positions, value if _has_leaves(port) else [value], strict=True):
             arrays[i] = array
     return arrays
+
+
+def _has_leaves(port: Port) -> bool:
+    return port.is_tree and port.packing is None
+
+
+def unpack_arguments(ports: Sequence[Port], values: Sequence[Any]) -> list[Any]:
+    """Arguments with every packed tree as its leaves."""
+    return [port.packing.unpack(v) if port.packing else v for port, v in zip(ports, values, strict=True)]
+
+
+def pack_results(ports: Sequence[Port], values: Sequence[Any]) -> list[Any]:
+    """Results with the leaves of every packed tree in one array."""
+    return [port.packing.pack(v) if port.packing else v for port, v in zip(ports, values, strict=True)]
+
+
+def is_key(x: Any) -> bool:
+    """Whether an array, or a shape and dtype, is one of typed keys of random numbers."""
+    # A state may hold a Python number that the user has put there.
+    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def physical(arrays: Sequence[Any]) -> list[Any]:
+    """Arrays as the IR's functions take them: of keys, the data."""
+    return [jax.random.key_data(x) if is_key(x) else x for x in arrays]
+
+
+def logical(arrays: Sequence[Any], ports: Sequence[Port]) -> list[Any]:
+    """Arrays as the caller has them; the inverse of `physical`."""
+    keys = {port.positions[0]: port.key for port in ports if port.key}
+    return [jax.random.wrap_key_data(x, impl=keys[i]) if i in keys else x for i, x in enumerate(arrays)]
 
 
 def slot_attribute(slot: str) -> DictionaryAttr:
@@ -101,6 +138,8 @@ def shape_of(x: Any) -> Shape:
 
     Raises TypeError for something that is no array.
     """
+    if hasattr(x, "dtype") and is_key(x):
+        return Shape(x.shape, x.dtype)
     if isinstance(x, Shape):
         return Shape(x.shape, jax.dtypes.canonicalize_dtype(x.dtype))
     if hasattr(x, "shape") and hasattr(x, "dtype"):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
 
+from optcc.errors import message
 from optcc.ir.dtypes import default_float
-
-if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
 
 PYTHON = "python"
 """The dtype of a number that Python computes, in float64, before any step: a hyperparameter given as a number."""
+
+NO_ARRAY = "an array cannot be computed from a value of the IR while a program is built"
+USE_OPERATORS = "use Python's operators, with Python's numbers; they are all that works on an injected hyperparameter"
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class LeafSet:
 
     `structure` is the pytree with `MaskedNode` where a leaf is left out. For each group of leaves with one signature
     of dtypes, `groups` has the name of its leaf set in the module and `members` the indices of its leaves in the
-    whole tree, `root`.
+    whole tree, whose name is `root`.
     """
 
-    root: int
+    root: str
     structure: Any
     groups: dict[int, str]
     members: dict[int, tuple[int, ...]]
@@ -40,7 +41,7 @@ class LeafSet:
 class Arithmetic:
     """Operators shared by trees and scalars; the builder does the work."""
 
-    builder: Builder
+    builder: Any  # the emitter, which is above this module
 
     def __add__(self, other: Any):
         return self.builder.binary("add", self, other)
@@ -102,7 +103,7 @@ class Arithmetic:
 
 
 class Tree(Arithmetic):
-    """Values over a leaf set: every element, or one scalar a leaf.
+    """Values over a leaf set, of one extent: every element, one scalar a leaf, or what some axes leave.
 
     `parts` has one SSA value for each dtype group of the leaf set, in the type the arithmetic is done in (float32
     for bfloat16 and float16). `dtypes` is the dtype that JAX's promotion rules give the value, which it is rounded
@@ -111,18 +112,18 @@ class Tree(Arithmetic):
 
     def __init__(
         self,
-        builder: Builder,
+        builder: Any,
         leaf_set: LeafSet,
         parts: dict[int, SSAValue],
         dtypes: dict[int, np.dtype],
         *,
-        per_leaf: bool = False,
+        extent: str = "elements",
     ) -> None:
         self.builder = builder
         self.leaf_set = leaf_set
         self.parts = parts
         self.dtypes = dtypes
-        self.per_leaf = per_leaf
+        self.extent = extent
 
     def sum(self) -> Scalar:
         """The sum over every element of every leaf."""
@@ -133,13 +134,32 @@ class Tree(Arithmetic):
         return self.builder.reduce_leaves(self)
 
 
+@dataclass(frozen=True)
+class Zipped:
+    """Trees over some leaves each of one pytree, which a state keeps as one list of arrays for each leaf.
+
+    The list of a leaf has the arrays of the trees that have the leaf, in order. Only for states.
+    """
+
+    whole: LeafSet
+    trees: tuple[Tree, ...]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of random numbers: its value is the key's data. Only for states and `Builder.random_normal`."""
+
+    value: SSAValue
+    implementation: str
+
+
 class Scalar(Arithmetic):
     """A step-level number: a count, a learning rate, a global norm.
 
     `dtype` is `PYTHON` or a numpy dtype; a `weak` one does not take part in promotion, as a Python number does not.
     """
 
-    def __init__(self, builder: Builder, value: SSAValue, dtype: Any, *, weak: bool) -> None:
+    def __init__(self, builder: Any, value: SSAValue, dtype: Any, *, weak: bool) -> None:
         self.builder = builder
         self.value = value
         self.dtype = dtype
@@ -149,3 +169,9 @@ class Scalar(Arithmetic):
     def array_dtype(self) -> np.dtype:
         """The dtype of the array that this number becomes."""
         return default_float() if self.dtype is PYTHON else self.dtype
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        """What numpy and `math` find when they are given a scalar of the IR."""
+        raise TypeError(message(NO_ARRAY, self.builder.where_in_chain, USE_OPERATORS))
+
+    __array__ = __float__ = __int__ = __index__ = _refuse

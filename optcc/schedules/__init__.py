@@ -4,6 +4,7 @@ A schedule takes a Python number or an array of any shape and works on it elemen
 of scalar operations without branches, so that the compiler can read it. The values are those of Optax 0.2.8.
 """
 
+from optcc.base import Schedule as Schedule
 from optcc.schedules.cosine import cosine_decay_schedule as cosine_decay_schedule
 from optcc.schedules.exponential import exponential_decay as exponential_decay
 from optcc.schedules.join import join_schedules as join_schedules
@@ -17,3 +18,5 @@ from optcc.schedules.polynomial import polynomial_schedule as polynomial_schedul
 from optcc.schedules.warmup import sgdr_schedule as sgdr_schedule
 from optcc.schedules.warmup import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
 from optcc.schedules.warmup import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
+from optcc.transforms.injection import InjectHyperparamsState as InjectHyperparamsState
+from optcc.transforms.injection import inject_hyperparams as inject_hyperparams

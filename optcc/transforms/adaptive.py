@@ -388,7 +388,7 @@ def scale_by_novograd(
 
     def init(b: Builder, params: Tree) -> ScaleByNovogradState:
         return ScaleByNovogradState(
-            count=b.integer(0), mu=b.zeros_like(params, dtype), nu=b.full_like(params, 0.0, per_leaf=True)
+            count=b.integer(0), mu=b.zeros_like(params, dtype), nu=b.full_like(params, 0.0, extent=b.PER_LEAF)
         )
 
     def update(

@@ -41,7 +41,7 @@ def scale_by_param_block_rms(min_scale: jax.typing.ArrayLike = 1e-3) -> base.Gra
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, min_scale: Scalar) -> Tree:
-        mean_square = b.mean_per_leaf(b.square(b.require_params(params)))
+        mean_square = b.mean(b.square(b.require_params(params)))
         return g * _safe_sqrt(b, mean_square, min_scale)
 
     return stateless("scale_by_param_block_rms", update, min_scale=min_scale)
@@ -55,7 +55,7 @@ def clip_by_block_rms(threshold: jax.typing.ArrayLike) -> base.GradientTransform
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, threshold: Scalar) -> Tree:
-        rms = b.sqrt(b.mean_per_leaf(b.square(g)))
+        rms = b.sqrt(b.mean(b.square(g)))
         return g / b.maximum(1.0, rms / threshold)
 
     return stateless("clip_by_block_rms", update, threshold=threshold)

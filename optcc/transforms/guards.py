@@ -45,13 +45,11 @@ def zero_nans() -> base.GradientTransformationExtraArgs:
     """
 
     def init(b: Builder, params: Tree) -> ZeroNansState:
-        return ZeroNansState(found_nan=b.full_like(params, 0.0, bool, per_leaf=True))
+        return ZeroNansState(found_nan=b.full_like(params, 0.0, bool, extent=b.PER_LEAF))
 
     def update(b: Builder, g: Tree, state: ZeroNansState, params: Tree | None):
-        from optcc.dialect import Combiner
-
         is_nan = b.compare("ne", g, g)
-        found = b.reduce_leaves(b.where(is_nan, 1.0, 0.0), Combiner.MAX) > 0.5
+        found = b.reduce_leaves(b.where(is_nan, 1.0, 0.0), b.MAX) > 0.5
         return b.where(is_nan, 0.0, g), ZeroNansState(found_nan=found)
 
     return transformation("zero_nans", init, update)

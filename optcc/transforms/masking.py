@@ -64,6 +64,8 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
 
     structure = tree.leaf_set.structure
     flags = mask(as_shapes(b, tree if of is None else of)) if _is_callable(mask) else mask
+    if not structure.num_leaves:
+        flags = True  # the placeholder of `tree_map_params`, say, which the mask need not fit
     positions = jax.tree.unflatten(structure, range(structure.num_leaves))
     try:
         on = jax.tree.map(lambda m, p: p if m else base.MaskedNode(), flags, positions)

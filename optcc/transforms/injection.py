@@ -1,0 +1,188 @@
+"""Hyperparameters as part of the state: `inject_hyperparams`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from optcc import base
+from optcc.errors import did_you_mean, message
+from optcc.ir.definition import Definition, as_pair, known_definition
+from optcc.transforms.conditional import INNER
+from optcc.transforms.injected_schedules import PlainSchedule, StatefulSchedule, WrappedScheduleState, injected
+from optcc.transforms.moments import DType, canonical
+
+if TYPE_CHECKING:
+    from optcc.ir.builder import Builder
+    from optcc.ir.values import Scalar, Tree
+
+_NOTE = (
+    "Within the function given to inject_hyperparams, hyperparameters are values of the IR: Python's operators work on "
+    "them, jax.numpy and truth tests do not; name an argument in static_args to get it as it was given."
+)
+
+
+class InjectHyperparamsState(NamedTuple):
+    """The number of steps, a 0-d int32, the hyperparameters by name, each a 0-d array, and the inner state."""
+
+    count: base.Count
+    hyperparams: dict[str, Any]
+    inner_state: base.OptState
+
+
+class InjectStatefulHyperparamsState(NamedTuple):
+    """As `InjectHyperparamsState`, with the states of the schedules, where one of them keeps a state."""
+
+    count: base.Count
+    hyperparams: dict[str, Any]
+    hyperparams_states: dict[str, Any]
+    inner_state: base.OptState
+
+
+def inject_hyperparams(
+    inner_factory: Callable[..., base.GradientTransformation],
+    static_args: str | Iterable[str] = (),
+    hyperparam_dtype: DType | None = None,
+) -> Callable[..., base.GradientTransformationExtraArgs]:
+    """Keep the hyperparameters of a transformation in its state, where they can be read, changed and scheduled.
+
+    The function returned takes the arguments of ``inner_factory``; numbers and 0-d arrays become entries of
+    ``state.hyperparams``, and any of them may be a schedule, evaluated at the number of earlier steps. A new value
+    assigned to an entry that has no schedule is used from the next step on, without a compilation. Bools, None,
+    strings and all other objects, and what ``static_args`` names, are passed on as they are.
+
+    Args:
+      inner_factory: makes the transformation. It is called when a program is built, with values of the IR for the
+        hyperparameters: Python's operators work on them, ``jax.numpy`` and truth tests do not.
+      static_args: names of arguments to leave alone, such as functions that are no schedules.
+      hyperparam_dtype: the dtype of real hyperparameters; by default the widest of the parameters.
+
+    State: ``InjectHyperparamsState(count, hyperparams, inner_state)``; with a schedule that keeps a state, an object
+    with ``init()``, ``update(state, **extra_args)`` and ``__call__(state, **extra_args)``,
+    ``InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)``.
+
+    Raises ValueError where ``static_args`` names no argument, TypeError for an array that is not 0-d.
+    """
+    static = {static_args} if isinstance(static_args, str) else set(static_args)
+    signature = inspect.signature(inner_factory)
+    for name in static:
+        if name not in signature.parameters:
+            raise ValueError(
+                message(
+                    f"static_args names {name!r}, which is no argument of {getattr(inner_factory, '__name__', 'it')}",
+                    fix=did_you_mean(name, signature.parameters) or f"one of {', '.join(signature.parameters)}",
+                )
+            )
+
+    @functools.wraps(inner_factory)
+    def make(*args: Any, **kwargs: Any) -> base.GradientTransformationExtraArgs:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = {name: value for name, value in bound.arguments.items() if name not in static}
+        numbers = {name: value for name, value in given.items() if _is_number(name, value)}
+        schedules = {name: injected(name, value) for name, value in given.items() if callable(value)}
+
+        def rebuild(values: Mapping[str, Any]) -> base.GradientTransformation:
+            now = inspect.BoundArguments(signature, type(bound.arguments)({**bound.arguments, **values}))
+            return inner_factory(*now.args, **now.kwargs)
+
+        return as_pair(_Injection(rebuild, numbers, schedules, canonical(hyperparam_dtype)).definition())
+
+    return make
+
+
+def _is_number(name: str, value: Any) -> bool:
+    """Whether an argument becomes a hyperparameter: bools, and numpy's scalars, do not, as in Optax."""
+    if isinstance(value, bool) or not isinstance(value, int | float | jax.Array | np.ndarray):
+        return False
+    if np.ndim(value):
+        raise TypeError(
+            message(
+                f"a hyperparameter must be a number or a 0-d array, but {name} has the shape {list(np.shape(value))}",
+                fix=f"pass static_args={name!r}, so that it is left alone",
+            )
+        )
+    return True
+
+
+def _dtype_of(value: Any, real: np.dtype) -> np.dtype:
+    """The dtype of an entry: a float takes `real`, unless it is an array with a dtype of its own."""
+    if isinstance(value, jax.Array) and not value.aval.weak_type:
+        return np.dtype(value.dtype)
+    dtype = np.dtype(jnp.result_type(value))
+    return real if jnp.issubdtype(dtype, jnp.floating) else dtype
+
+
+def _widened(b: Builder, value: Scalar) -> Scalar:
+    """A hyperparameter as formulas use it: in float32 if it is narrower, without a say in the dtype of results."""
+    from optcc.ir.dtypes import compute_dtype
+
+    dtype = compute_dtype(value.dtype)
+    return value if dtype == value.dtype else b.cast_scalar(value, dtype, weak=True)
+
+
+@dataclass(frozen=True)
+class _Injection:
+    """What is injected: `rebuild` makes the inner transformation from hyperparameters by name."""
+
+    rebuild: Callable[[Mapping[str, Any]], base.GradientTransformation]
+    numbers: Mapping[str, Any]
+    schedules: Mapping[str, PlainSchedule | StatefulSchedule]
+    dtype: np.dtype | None
+
+    def definition(self) -> Definition:
+        return Definition("inject_hyperparams", self.init, self.update, self.numbers, uses_extra_args=True)
+
+    def init(self, b: Builder, params: Tree) -> Any:
+        real = self.dtype or np.dtype(jnp.result_type(*(params.dtypes.values() or [float])))
+        hyperparams = {
+            name: b.cast_scalar(b.hyper(name, value), _dtype_of(value, real)) for name, value in self.numbers.items()
+        }
+        states: dict[str, Any] = {name: schedule.init(b) for name, schedule in self.schedules.items()}
+        for name, schedule in self.schedules.items():
+            value = schedule.value(b, states[name])
+            kept = value.array_dtype
+            hyperparams[name] = b.cast_scalar(
+                value, real if value.weak and jnp.issubdtype(kept, jnp.floating) else kept
+            )
+        inner_state = b.initialize(INNER, self._inner(b, hyperparams), params)
+        return self._state(b.integer(0), hyperparams, states, inner_state)
+
+    def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, **_: Scalar):
+        count = WrappedScheduleState(state.count)
+        states: dict[str, Any] = getattr(state, "hyperparams_states", dict.fromkeys(self.schedules, count))
+        hyperparams = dict(state.hyperparams)
+        for name, schedule in self.schedules.items():
+            hyperparams[name] = b.cast_scalar(schedule.value(b, states[name]), hyperparams[name].dtype)
+        states = {name: schedule.advance(b, states[name]) for name, schedule in self.schedules.items()}
+        new, inner_state = b.apply(INNER, self._inner(b, hyperparams), updates, state.inner_state, params)
+        return new, self._state(b.increment(state.count), hyperparams, states, inner_state)
+
+    def _state(self, count: Scalar, hyperparams: dict[str, Scalar], states: dict[str, Any], inner_state: Any) -> Any:
+        if any(isinstance(schedule, StatefulSchedule) for schedule in self.schedules.values()):
+            return InjectStatefulHyperparamsState(count, hyperparams, states, inner_state)
+        return InjectHyperparamsState(count, hyperparams, inner_state)
+
+    def _inner(self, b: Builder, hyperparams: dict[str, Scalar]) -> Definition:
+        try:
+            tx = self.rebuild({name: _widened(b, value) for name, value in hyperparams.items()})
+        except Exception as error:
+            error.add_note(_NOTE)
+            raise
+        known = known_definition(tx)
+        if known is not None:
+            return known
+        from optcc.ir.foreign import foreign_definition
+
+        # Not optcc's: it is made again inside the opaque call, where the hyperparameters are arrays.
+        names = list(hyperparams)
+        return foreign_definition(
+            tx, lambda *values: self.rebuild(dict(zip(names, values, strict=True))), list(hyperparams.values())
+        )

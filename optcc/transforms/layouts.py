@@ -1,0 +1,65 @@
+"""The same values in another layout: flatten, and split_real_and_imaginary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from optcc import base
+from optcc.ir.definition import Definition, as_pair, definition_of
+
+if TYPE_CHECKING:
+    from optcc.ir.builder import Builder
+    from optcc.ir.values import Tree
+
+
+def flatten(inner: base.GradientTransformation) -> base.GradientTransformationExtraArgs:
+    """Give a transformation all leaves as one vector, in tree order; per-leaf quantities become global.
+
+    The vector has the dtype that the leaves promote to. It is made by concatenation at each step; fewer and larger
+    arrays in the state are what is gained. State: that of ``inner`` for one vector.
+    """
+    child = definition_of(inner)
+
+    def init(b: Builder, params: Tree) -> Any:
+        from optcc.ir import regroup
+
+        return b.initialize(None, child, regroup.flatten(b, params))
+
+    def update(b: Builder, g: Tree, state: Any, params: Tree | None):
+        from optcc.ir import regroup
+
+        flat_params = None if params is None else regroup.flatten(b, params)
+        u, new_state = b.apply(None, child, regroup.flatten(b, g), state, flat_params)
+        return regroup.unflatten(b, u, g.leaf_set), new_state
+
+    return as_pair(Definition("flatten", init, update, children=(child,), numbers_children=False))
+
+
+class SplitRealAndImaginaryState(NamedTuple):
+    """The state of the inner transformation, over pairs of real arrays."""
+
+    inner_state: base.OptState
+
+
+def split_real_and_imaginary(inner: base.GradientTransformation) -> base.GradientTransformationExtraArgs:
+    """Give a transformation, for each complex leaf, its real and its imaginary part as two real leaves.
+
+    Real leaves stay as they are. JAX's gradient of a real function of complex parameters is the conjugate of the
+    direction of ascent: conjugate it first. State: ``SplitRealAndImaginaryState(inner_state)``, with a
+    ``SplitRealAndImaginaryArrays`` where a leaf is complex.
+    """
+    child = definition_of(inner)
+
+    def init(b: Builder, params: Tree) -> SplitRealAndImaginaryState:
+        from optcc.ir import regroup
+
+        return SplitRealAndImaginaryState(b.initialize(None, child, regroup.to_real_pairs(b, params)))
+
+    def update(b: Builder, g: Tree, state: SplitRealAndImaginaryState, params: Tree | None):
+        from optcc.ir import regroup
+
+        pairs = None if params is None else regroup.to_real_pairs(b, params)
+        u, inner_state = b.apply(None, child, regroup.to_real_pairs(b, g), state.inner_state, pairs)
+        return regroup.from_real_pairs(b, u, g), SplitRealAndImaginaryState(inner_state)
+
+    return as_pair(Definition("split_real_and_imaginary", init, update, children=(child,), numbers_children=False))
