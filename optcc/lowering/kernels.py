@@ -43,8 +43,13 @@ def plan(op: MapOp, overwritten: Sequence[int | None]) -> list[Kernel]:
     a stored result of another, in place of computing it, where the value stored is the value it needs.
     """
     stored = [i for i, kind in enumerate(op.kinds) if kind is Combiner.NONE]
-    reduced = tuple(i for i, kind in enumerate(op.kinds) if kind is not Combiner.NONE)
-    work = [(i,) for i in stored] + ([reduced] if reduced else [])
+    # Folds over the same axes share a loop.
+    reduced: dict[str, list[int]] = {}
+    for i, (kind, type_) in enumerate(zip(op.kinds, op.result_types, strict=True)):
+        if kind is not Combiner.NONE:
+            axes = type_.extent.data if isinstance(type_, TreeType) and type_.has_axes else ""
+            reduced.setdefault(axes, []).append(i)
+    work = [(i,) for i in stored] + [tuple(group) for group in reduced.values()]
     kernels = [_kernel(op, results, stored, overwritten) for results in work]
     return _ordered(op, kernels, overwritten)
 
@@ -79,7 +84,8 @@ def _is_kept_apart(op: MapOp, value: SSAValue) -> bool:
 def _varies(op: MapOp, value: SSAValue) -> bool:
     """Whether a value of the body differs from element to element."""
     if isinstance(value, BlockArgument):
-        return _is_elementwise(op, value.index)
+        type_ = op.operand_types[value.index]
+        return isinstance(type_, TreeType) and not type_.is_per_leaf
     assert isinstance(value.owner, Operation)
     return any(_varies(op, v) for v in value.owner.operands)
 

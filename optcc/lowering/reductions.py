@@ -58,6 +58,14 @@ def fold(
     return list(values) if count > 1 else [hlo.maximum(*values)]
 
 
+def fold_axes(value: Value, kind: Combiner, type_: Attribute, kept: Sequence[int]) -> Value:
+    """Fold the axes of a tensor that are not kept; they stay as axes of size 1."""
+    shape = list(ir.RankedTensorType(value.type).shape)
+    dims = [axis for axis in range(len(shape)) if axis not in kept]
+    folded = _reduce([value], [kind], type_, dims)[0]
+    return hlo.reshape(tensor([1 if axis in dims else n for axis, n in enumerate(shape)], type_), folded)
+
+
 def _columns(size: int) -> int | None:
     """A divisor of the size of a large flat leaf that makes good rows, if there is one."""
     if size < _LARGE:

@@ -11,6 +11,7 @@ from jax.interpreters import mlir
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
 from xdsl.dialects import arith, math
+from xdsl.dialects import complex as complex_dialect
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Operation
 
@@ -31,13 +32,18 @@ _BINARY: dict[type[Operation], Callable[..., Value]] = {
     arith.MuliOp: hlo.multiply,
     arith.MaxSIOp: hlo.maximum,
     arith.MinSIOp: hlo.minimum,
+    arith.RemSIOp: hlo.remainder,
     arith.AndIOp: hlo.and_,
     arith.OrIOp: hlo.or_,
     arith.XOrIOp: hlo.xor,
+    complex_dialect.AddOp: hlo.add,
+    complex_dialect.CreateOp: hlo.complex,
     math.PowFOp: hlo.power,
 }
 _UNARY: dict[type[Operation], Callable[..., Value]] = {
     arith.NegfOp: hlo.negate,
+    complex_dialect.ImOp: hlo.imag,
+    complex_dialect.ReOp: hlo.real,
     math.AbsFOp: hlo.abs,
     math.CeilOp: hlo.ceil,
     math.CosOp: hlo.cosine,
@@ -66,12 +72,19 @@ def tensor(shape: Sequence[int], type_: Attribute) -> ir.Type:
 
 
 def broadcast(value: Value, shape: Sequence[int]) -> Value:
-    """A 0-d tensor at every element of a shape; a tensor of that shape is left as it is."""
+    """A 0-d tensor at every element of a shape, or one of the shape's rank along its axes of size 1."""
     type_ = ir.RankedTensorType(value.type)
     if list(type_.shape) == list(shape):
         return value
     result = ir.RankedTensorType.get(list(shape), type_.element_type)
-    return hlo.broadcast_in_dim(result, value, ir.DenseI64ArrayAttr.get([]))
+    return hlo.broadcast_in_dim(result, value, ir.DenseI64ArrayAttr.get(list(range(type_.rank))))
+
+
+def _common_shape(args: Sequence[Value]) -> list[int]:
+    """The shape that tensors of one rank, or of none, broadcast to."""
+    shapes = [list(ir.RankedTensorType(a.type).shape) for a in args]
+    rank = max(map(len, shapes))
+    return [next((n for n in sizes if n != 1), 1) for sizes in zip(*(s for s in shapes if len(s) == rank), strict=True)]
 
 
 def constant(value: float, type_: Attribute) -> Value:
@@ -80,18 +93,24 @@ def constant(value: float, type_: Attribute) -> Value:
     return mlir.ir_constant(array)
 
 
+def vector_constant(values: Sequence[float], type_: Attribute) -> Value:
+    """A 1-d constant."""
+    return mlir.ir_constant(np.asarray(values, dtype_of(type_)))
+
+
 def emit(op: Operation, args: Sequence[Value]) -> Value:
-    """Emit one scalar op; operands that are 0-d are broadcast where another is not.
+    """Emit one scalar op; operands that are 0-d or have axes of size 1 are broadcast where another has not.
 
     Raises NotImplementedError for an op without a rule.
     """
     if isinstance(op, arith.ConstantOp):
         assert isinstance(op.value, FloatAttr | IntegerAttr)
         return constant(op.value.value.data, op.result.type)
-    shape = max((list(ir.RankedTensorType(a.type).shape) for a in args), key=len)
+    shape = _common_shape(args)
     if isinstance(op, arith.SelectOp):
         # A 0-d predicate may stay as it is.
-        return hlo.select(args[0], broadcast(args[1], shape), broadcast(args[2], shape))
+        predicate = args[0] if not ir.RankedTensorType(args[0].type).rank else broadcast(args[0], shape)
+        return hlo.select(predicate, broadcast(args[1], shape), broadcast(args[2], shape))
     args = [broadcast(a, shape) for a in args]
     if type(op) in _BINARY:
         return _BINARY[type(op)](*args)

@@ -7,6 +7,9 @@ call, not by a body, with each leaf.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate, zip_longest
+from math import prod
 from typing import Any
 
 from jaxlib.mlir import ir
@@ -15,39 +18,79 @@ from jaxlib.mlir.dialects import stablehlo as hlo
 from xdsl.dialects import func
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from optcc.dialect import CallOp, Combiner, JoinOp, Leaf, MapOp, ReduceOp, SplitOp, SweepOp, TreeType, element_type
+from optcc.dialect import (
+    CallOp,
+    Combiner,
+    CountOp,
+    Extent,
+    JoinOp,
+    Leaf,
+    MapOp,
+    PackOp,
+    RandomOp,
+    ReduceOp,
+    ReshapeOp,
+    SplitKeyOp,
+    SplitOp,
+    SweepOp,
+    TreeType,
+    UnpackOp,
+    element_type,
+    shapes_of,
+)
 from optcc.dialect import leaf_set as leaves_of
+from optcc.ir.packing import Packing
 from optcc.ir.routing import join_values, split_values
 from optcc.lowering import reductions
 from optcc.lowering.kernels import Kernel, arguments_of, is_plain_reduction, plan
+from optcc.lowering.native import why_not_native
+from optcc.lowering.native_calls import NativeCalls
 from optcc.lowering.ordering import run_after
-from optcc.lowering.scalar_ops import broadcast, emit, tensor
-from optcc.passes.utils import argument_slots
+from optcc.lowering.packed import PackedView, Vector, as_buffer, as_leaves, as_vector
+from optcc.lowering.scalar_ops import broadcast, constant, emit, tensor, vector_constant
+from optcc.lowering.slots import overwritten_operands
 
 Value = Any
-CallLowering = Callable[[CallOp, list[Any]], list[Any]]
+CallLowering = Callable[[CallOp | SplitKeyOp | RandomOp, list[Any]], list[Any]]
 
 
 class StableHLO:
     """Emits functions into a StableHLO module.
 
-    `insert` puts a function op into the module's symbol table; `call` lowers an opaque call. `cpu` chooses the forms
+    `insert` puts a function op into the module's symbol table; `call` lowers what JAX defines: an opaque call, and
+    random numbers. `cpu` chooses the forms
     that suit XLA:CPU (see `kernels`); other targets get each map as one expression, which they fuse by themselves.
+    With `native`, the sweeps that it supports become calls of native kernels, and per-leaf values vectors.
     """
 
-    def __init__(self, module: ir.Module, insert: Callable[[Any], Any], call: CallLowering, *, cpu: bool) -> None:
+    def __init__(
+        self,
+        module: ir.Module,
+        insert: Callable[[Any], Any],
+        call: CallLowering,
+        *,
+        cpu: bool,
+        native: NativeCalls | None = None,
+    ) -> None:
         self.module = module
         self.insert = insert
         self.call = call
         self.cpu = cpu
-        self.bodies: dict[tuple[MapOp, tuple[int, ...]], Any] = {}
+        self.native = native
+        self.bodies: dict[Any, Any] = {}
 
-    def lower(self, function: func.FuncOp, arguments: Sequence[Value]) -> list[Value]:
-        """Emit the body of a function at the current place; arguments and results as the interpreter has them."""
+    def lower(
+        self, function: func.FuncOp, arguments: Sequence[Value], packings: Sequence[Packing | None] = ()
+    ) -> list[Value]:
+        """Emit the body of a function at the current place; arguments and results as the interpreter has them.
+
+        An argument may be a `PackedView`; a result is one buffer where `packings` has a packing for it.
+        """
         env: dict[SSAValue, Value] = dict(zip(function.args, arguments, strict=True))
         for op in function.body.block.ops:
             if isinstance(op, func.ReturnOp):
-                return [env[v] for v in op.arguments]
+                pairs = zip_longest(op.arguments, packings)
+                return [as_buffer(env[v], p) if p else as_leaves(env[v]) for v, p in pairs]
             self._operation(op, env)
         raise ValueError("the function has no return")
 
@@ -58,32 +101,75 @@ class StableHLO:
             case MapOp():
                 self._map(op, env, [None] * len(op.outputs))
             case ReduceOp():
-                env[op.result] = self._fold(
-                    op.combiner.data, op.result.type, env[op.operand], leaves_of(op, op.tree.leaves)
-                )
+                column = as_leaves(env[op.operand])
+                env[op.result] = self._fold(op.combiner.data, op.result.type, column, leaves_of(op, op.tree.leaves))
             case SplitOp():
-                env.update(zip(op.parts, split_values(op, env[op.whole]), strict=True))
+                env.update(zip(op.parts, _split(op, env[op.whole]), strict=True))
             case JoinOp():
-                env[op.whole] = join_values(op, [env[v] for v in op.parts])
-            case CallOp():
-                env.update(zip(op.outputs, self.call(op, [env[v] for v in op.arguments]), strict=True))
+                env[op.whole] = _join(op, [env[v] for v in op.parts])
+            case ReshapeOp():
+                env[op.result] = _reshape(op, as_leaves(env[op.operand]))
+            case CountOp():
+                assert isinstance(op.result.type, TreeType)
+                if self.native is not None and op.counts:
+                    env[op.result] = Vector(vector_constant(op.counts, op.result.type.element))
+                else:
+                    env[op.result] = [constant(n, op.result.type.element) for n in op.counts]
+            case PackOp():
+                ones = [hlo.reshape(tensor([1], v.type), env[v]) for v in op.inputs]
+                env[op.result] = _reshape(op, [hlo.concatenate(ones, 0) if len(ones) > 1 else ones[0]])
+            case UnpackOp():
+                assert isinstance(op.operand.type, TreeType)
+                flat = _flatten(as_leaves(env[op.operand]), op.operand.type.element)
+                one = ir.DenseI64ArrayAttr.get([1])
+                for i, output in enumerate(op.outputs):
+                    start, end = (ir.DenseI64ArrayAttr.get([k]) for k in (i, i + 1))
+                    env[output] = hlo.reshape(tensor([], output.type), hlo.slice(flat, start, end, one))
+            case SplitKeyOp() | RandomOp() | CallOp():
+                env.update(zip(op.results, self.call(op, [as_leaves(env[v]) for v in op.operands]), strict=True))
             case _:
                 env[op.results[0]] = emit(op, [env[v] for v in op.operands])
 
     def _sweep(self, op: SweepOp, env: dict[SSAValue, Value]) -> None:
-        slots = _slot_of_values(op)
-        targets = dict(zip(op.yields.arguments, (name.data for name in op.writes), strict=True))
-        for inner in op.maps:
-            names = [slots.get(v) for v in inner.inputs]
-            overwritten = [
-                names.index(targets[r]) if targets.get(r) and targets[r] in names else None for r in inner.outputs
-            ]
-            self._map(inner, env, overwritten)
+        native = None if why_not_native(op) else self.native
+        for inner, overwritten in zip(op.maps, overwritten_operands(op), strict=True):
+            if native is None or not leaves_of(inner, inner.leaves):
+                self._map(inner, env, overwritten)
+            else:
+                self._native_map(native, inner, env, overwritten)
         env.update(zip(op.outputs, (env[v] for v in op.yields.arguments), strict=True))
+
+    def _native_map(
+        self, native: NativeCalls, op: MapOp, env: dict[SSAValue, Value], overwritten: Sequence[int | None]
+    ) -> None:
+        operands = [_as_vector(env[v], t) for v, t in zip(op.inputs, op.operand_types, strict=True)]
+        results = native.emit(op, leaves_of(op, op.leaves), operands, overwritten)
+        for output, value in zip(op.outputs, results, strict=True):
+            per_leaf = isinstance(output.type, TreeType) and output.type.is_per_leaf
+            env[output] = Vector(value) if per_leaf else value
+
+    def _vector_map(self, op: MapOp, env: dict[SSAValue, Value]) -> None:
+        """A map that runs once a leaf, for all leaves at once."""
+        count = len(leaves_of(op, op.leaves))
+        local: dict[SSAValue, Value] = {
+            argument: _as_vector(env[v], v.type) for argument, v in zip(op.block.args, op.inputs, strict=True)
+        }
+        for inner in op.block.ops:
+            if inner is not op.yields:
+                local[inner.results[0]] = emit(inner, [local[v] for v in inner.operands])
+        for output, value, kind in zip(op.outputs, op.yields.arguments, op.kinds, strict=True):
+            vector = broadcast(local[value], [count])
+            if kind is Combiner.NONE:
+                env[output] = Vector(vector)
+            else:
+                env[output] = reductions.fold([vector], [kind], value.type, cpu=False, plain=True)[0]
 
     def _map(self, op: MapOp, env: dict[SSAValue, Value], overwritten: Sequence[int | None]) -> None:
         leaves = leaves_of(op, op.leaves)
-        inputs = [env[v] for v in op.inputs]
+        if self.native is not None and op.domain == Extent.PER_LEAF and leaves:
+            self._vector_map(op, env)
+            return
+        inputs = [as_leaves(env[v]) for v in op.inputs]
         rows: list[list[Value]] = []
         for i, leaf in enumerate(leaves):
             args = [v[i] if isinstance(t, TreeType) else v for v, t in zip(inputs, op.operand_types, strict=True)]
@@ -97,27 +183,26 @@ class StableHLO:
                 env[result] = column
 
     def _body(self, op: MapOp, leaf: Leaf, overwritten: Sequence[int | None]) -> Any:
-        """The private function for one leaf shape of a map."""
-        shape = leaf.shape if op.over_elements else ()
-        key = (op, shape)
+        """The private function of a map for leaves of one shape and the same axis extents."""
+        key = op, *((leaf.shape, leaf.axes) if op.domain != Extent.PER_LEAF else ())
         if key not in self.bodies:
-            types = [tensor(shape if _has_elements(t) else (), element_type(t)) for t in op.operand_types]
-            results = [
-                tensor(shape if kind is Combiner.NONE else (), element_type(t))
-                for t, kind in zip(op.result_types, op.kinds, strict=True)
-            ]
+            types = [tensor(_shape_of(leaf, t), element_type(t)) for t in op.operand_types]
+            results = [tensor(_shape_of(leaf, t), element_type(t)) for t in op.result_types]
             with ir.InsertionPoint.at_block_begin(self.module.body):
                 function = func_dialect.FuncOp("optcc_map", ir.FunctionType.get(types, results), visibility="private")
                 self.insert(function)
                 entry = function.add_entry_block()
             with ir.InsertionPoint(entry):
-                emitter = _Body(op, list(shape), self.cpu)
+                emitter = _Body(op, leaf, self.cpu)
                 func_dialect.ReturnOp(emitter.emit(list(entry.arguments), overwritten))
             self.bodies[key] = function
         return self.bodies[key]
 
     def _fold(self, kind: Combiner, type_: Attribute, column: Sequence[Value], leaves: Sequence[Leaf]) -> Value:
         scalar = element_type(type_)
+        if isinstance(type_, TreeType) and type_.has_axes:
+            kept = [leaf.kept(type_.extent.data) for leaf in leaves]
+            return [reductions.fold_axes(v, kind, scalar, k) for v, k in zip(column, kept, strict=True)]
         folded = [
             reductions.fold([v], [kind], scalar, cpu=self.cpu, plain=True)[0] if leaf.shape else v
             for v, leaf in zip(column, leaves, strict=True)
@@ -125,12 +210,31 @@ class StableHLO:
         return folded if isinstance(type_, TreeType) else _total(kind, type_, folded)
 
 
-class _Body:
-    """The body of a map on leaves of one shape."""
+def _split(op: SplitOp, whole: Value) -> Sequence[Value]:
+    if isinstance(whole, PackedView):
+        return [replace(whole, places=tuple(part)) for part in split_values(op, whole.places)]
+    return split_values(op, as_leaves(whole))
 
-    def __init__(self, op: MapOp, shape: list[int], cpu: bool) -> None:
+
+def _join(op: JoinOp, parts: Sequence[Value]) -> Value:
+    first = parts[0]
+    if isinstance(first, PackedView) and all(isinstance(p, PackedView) and p.buffer is first.buffer for p in parts):
+        return replace(first, places=tuple(join_values(op, [p.places for p in parts])))
+    return join_values(op, [as_leaves(p) for p in parts])
+
+
+def _as_vector(value: Value, type_: Attribute) -> Value:
+    """The vector of a per-leaf value; another value as it is."""
+    return as_vector(value) if isinstance(type_, TreeType) and type_.is_per_leaf else value
+
+
+class _Body:
+    """The body of a map on leaves like one of them."""
+
+    def __init__(self, op: MapOp, leaf: Leaf, cpu: bool) -> None:
         self.op = op
-        self.shape = shape
+        self.leaf = leaf
+        self.shape = list(leaf.shape_of(op.domain))
         self.cpu = cpu
 
     def emit(self, arguments: list[Value], overwritten: Sequence[int | None]) -> list[Value]:
@@ -175,12 +279,18 @@ class _Body:
 
     def _store(self, kernel: Kernel, env: dict[SSAValue, Value], out: dict[int, Value]) -> None:
         for i in kernel.results:
-            out[i] = broadcast(env[self.op.yields.arguments[i]], self.shape if self.op.over_elements else [])
+            out[i] = broadcast(env[self.op.yields.arguments[i]], self.shape)
 
     def _reduce(self, kernel: Kernel, env: dict[SSAValue, Value], out: dict[int, Value]) -> None:
+        whole = [i for i in kernel.results if not _has_axes(self.op.result_types[i])]
+        for i in (i for i in kernel.results if i not in whole):
+            value, type_ = self.op.yields.arguments[i], self.op.result_types[i]
+            assert isinstance(type_, TreeType)
+            array = broadcast(env[value], self.shape)
+            out[i] = reductions.fold_axes(array, self.op.kinds[i], value.type, self.leaf.kept(type_.extent.data))
         plain = is_plain_reduction(self.op, kernel)
         groups: dict[Attribute, list[int]] = {}
-        for i in kernel.results:
+        for i in whole:
             groups.setdefault(self.op.yields.arguments[i].type, []).append(i)
         for type_, members in groups.items():
             values = [broadcast(env[self.op.yields.arguments[i]], self.shape) for i in members]
@@ -204,16 +314,36 @@ def _total(kind: Combiner, type_: Attribute, column: Sequence[Value]) -> Value:
     return total
 
 
-def _has_elements(type_: Attribute) -> bool:
-    return isinstance(type_, TreeType) and type_.has_elements
+def _has_axes(type_: Attribute) -> bool:
+    return isinstance(type_, TreeType) and type_.has_axes
 
 
-def _slot_of_values(sweep: SweepOp) -> dict[SSAValue, str]:
-    """The slot that each argument of the function, or part of one, is the array of."""
-    function = sweep.parent_op()
-    assert isinstance(function, func.FuncOp)
-    slots: dict[SSAValue, str] = dict(zip(function.args, argument_slots(function), strict=True))
-    for op in function.body.block.ops:
-        if isinstance(op, SplitOp) and op.whole in slots:
-            slots.update(dict.fromkeys(op.parts, slots[op.whole]))
-    return slots
+def _shape_of(leaf: Leaf, type_: Attribute) -> tuple[int, ...]:
+    """The shape of the tensor that holds a value of some type for one leaf."""
+    return leaf.shape_of(type_.extent.data) if isinstance(type_, TreeType) else ()
+
+
+def _flatten(column: Sequence[Value], type_: Attribute) -> Value:
+    """The values of all leaves as one vector."""
+    if not column:
+        return vector_constant([], type_)
+    sizes = [prod(ir.RankedTensorType(v.type).shape) for v in column]
+    flat = [hlo.reshape(tensor([n], type_), v) for n, v in zip(sizes, column, strict=True)]
+    return hlo.concatenate(flat, 0) if len(flat) > 1 else flat[0]
+
+
+def _reshape(op: ReshapeOp | PackOp, column: Sequence[Value]) -> list[Value]:
+    """Leaf by leaf where the sizes agree, else through one flat tensor."""
+    assert isinstance(op.result.type, TreeType)
+    scalar, shapes = op.result.type.element, shapes_of(op, op.result.type)
+    sizes = [prod(shape) for shape in shapes]
+    old_sizes = [prod(ir.RankedTensorType(v.type).shape) for v in column]
+    if old_sizes != sizes:
+        whole = _flatten(column, scalar)
+        one = ir.DenseI64ArrayAttr.get([1])
+        ends = list(accumulate(sizes))
+        column = [
+            hlo.slice(whole, ir.DenseI64ArrayAttr.get([end - n]), ir.DenseI64ArrayAttr.get([end]), one)
+            for n, end in zip(sizes, ends, strict=True)
+        ]
+    return [hlo.reshape(tensor(shape, scalar), v) for shape, v in zip(shapes, column, strict=True)]

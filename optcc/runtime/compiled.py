@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
+from threading import RLock
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from optcc import base
+from optcc.dialect import HyperOp
+from optcc.errors import did_you_mean, message
+from optcc.ir.build import grads_like
 from optcc.ir.definition import Definition
-from optcc.ir.evaluate import check_matches, init_program, interpret_init, relevant_extra_args, update_program
-from optcc.ir.program import Program, shapes_of
+from optcc.ir.evaluate import check_matches, init_program, relevant_extra_args, update_program
+from optcc.ir.program import Program, logical, physical, shapes_of
 from optcc.passes import PIPELINES
+from optcc.passes.lift_hyperparameters import LiftHyperparameters
+from optcc.runtime.backends import check_backend
+from optcc.runtime.packing import (
+    PARAMS,
+    STATE,
+    UPDATES,
+    Layout,
+    Packed,
+    PackedParams,
+    PackedState,
+    check_layout,
+    layout_of,
+    pack_tree,
+    packed_program,
+    unpack_tree,
+)
 from optcc.runtime.primitive import Executable, bind
-from optcc.runtime.stages import HyperValues, Staged, function_of, hyper_values, run_pipeline
+from optcc.runtime.stages import HyperValues, Staged, check_hyper, function_of, hyper_values, run_pipeline
 
-_EXECUTABLES: dict[Any, tuple[Executable, Any]] = {}
-"""Executables and their jitted step by what they compute, so that chains that differ in numbers only share them."""
+_EXECUTABLES: OrderedDict[Any, Any] = OrderedDict()
+"""Executables, or functions jitted around them, by what they compute: chains that differ in numbers only share them."""
+_MOST_EXECUTABLES = 256
+"""How many are kept; an optimizer keeps its own as long as it lives."""
+_MAKING = RLock()
+"""Held while something is made for the first time, so that two threads do not make it twice."""
+
+
+LAYOUTS = ("tree", "packed", "auto")
+"""`tree` keeps states as Optax has them, `packed` in a few buffers; `auto` packs where buffers cost more than bytes."""
+BUFFER_COST = 7.5e-6
+"""Seconds that one array of a state costs as an input and an output of a jitted call; measured on XLA:CPU."""
+MEMORY_SPEED = 57e9
+"""Bytes a second, of the machine that `BUFFER_COST` was measured on."""
 
 
 class CompiledOptimizer:
@@ -29,16 +63,43 @@ class CompiledOptimizer:
     differ in their numbers only share one executable.
     """
 
-    def __init__(self, definition: Definition, params: Any) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        params: Any,
+        *,
+        examples: int = 1,
+        backend: str = "auto",
+        layout: str = "tree",
+        hyperparams: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_backend(backend)
+        if layout not in LAYOUTS:
+            raise ValueError(message(f"unknown layout {layout!r}", fix=f"one of {', '.join(LAYOUTS)}"))
+        self.backend = backend
+        self._examples = examples
+        self._overrides = dict(hyperparams or {})
+        self._asked_layout = layout
         self._definition = definition
         self._params = params
+        self._grads = grads_like(definition, params, examples)
+        # Shared with the optimizers that `with_hyperparams` makes.
+        self._steps = _Steps(self._step)
+        self._updates: dict[Any, tuple[Executable, Program]] = {}
 
     # Running
 
     def init(self, params: base.Params) -> base.OptState:
-        """The initial state. Raises TreeMismatchError for parameters other than those compiled for."""
+        """The initial state, packed in the layout ``"packed"``.
+
+        Raises TreeMismatchError for parameters other than those compiled for.
+        """
+        if isinstance(params, PackedParams):
+            params = self.unpack(params)
         check_matches(shapes_of(params), self._params, "params", "the params compiled for", dtypes=True)
-        return self._init(params)
+        function, values = self._init
+        state = function(jax.tree.leaves(params), values)
+        return self.pack_state(state) if self.layout == "packed" else state
 
     def update(
         self, updates: base.Updates, state: base.OptState, params: base.Params | None = None, **extra_args: Any
@@ -47,19 +108,112 @@ class CompiledOptimizer:
 
         Raises TreeMismatchError for arrays that do not fit the parameters compiled for.
         """
+        if isinstance(state, PackedState):
+            new_updates, new_state = self.update(updates, self.unpack_state(state), params, **extra_args)
+            return new_updates, self.pack_state(new_state)
         self._check(updates, state, params)
         extra = relevant_extra_args(self._definition, extra_args)
         executable, values = self._update(params is not None, extra)
         flat = bind(executable, [*jax.tree.leaves((updates, state, params, extra)), *values.arrays])
         return jax.tree.unflatten(jax.tree.structure(executable.program.out_shapes), flat)
 
-    def step(self, grads: base.Updates, state: base.OptState, params: base.Params) -> tuple[base.Params, base.OptState]:
+    def step(
+        self,
+        grads: base.Updates,
+        state: base.OptState,
+        params: base.Params,
+        *,
+        hyperparams: Mapping[str, Any] | None = None,
+    ) -> tuple[base.Params, base.OptState]:
         """Update and apply, in place: returns new parameters and state.
 
-        ``state`` and ``params`` are donated: their buffers are used for the results and must not be used again.
-        Raises TreeMismatchError for arrays that do not fit the parameters compiled for.
+        ``state`` and ``params`` are donated: their buffers are used for the results and must not be used again. Each of
+        the three may be packed; new parameters and state are packed if the old ones are. ``hyperparams`` are values
+        for this step, by the names of `hyperparams`; they do not compile anything anew.
+        Raises TreeMismatchError for arrays that do not fit the parameters compiled for, and ValueError for a name that
+        is no hyperparameter.
         """
-        return self._step(params, state, grads, self._hypers)
+        values = self._hypers if hyperparams is None else self.with_hyperparams(hyperparams)._hypers
+        return self._steps[
+            isinstance(grads, PackedParams), isinstance(state, PackedState), isinstance(params, PackedParams)
+        ](params, state, grads, values)
+
+    # Packing
+
+    @cached_property
+    def layout(self) -> str:
+        """The layout of states: ``"tree"`` or ``"packed"``."""
+        if self._asked_layout != "auto":
+            return self._asked_layout
+        leaves = jax.tree.leaves(jax.eval_shape(physical, jax.tree.leaves(self._state)))
+        moved = sum(x.size * x.dtype.itemsize for x in leaves) / MEMORY_SPEED
+        return "packed" if len(leaves) * BUFFER_COST > moved else "tree"
+
+    def pack_state(self, state: base.OptState) -> PackedState:
+        """A state, as Optax has it, in one array for each field and dtype. Nothing is lost."""
+        check_matches(shapes_of(state), self._state, "state", "the state for the params compiled for", dtypes=True)
+        return PackedState(pack_tree(self._layouts[STATE], state), self._layouts[STATE])
+
+    def unpack_state(self, packed: PackedState) -> base.OptState:
+        """The inverse of `pack_state`. Raises TreeMismatchError for a state that was packed for other parameters."""
+        check_layout(packed, self._layouts[STATE], "state")
+        return unpack_tree(self._layouts[STATE], packed.arrays)
+
+    def pack(self, params: base.Params) -> PackedParams:
+        """Parameters, or gradients of the same dtypes, in one array for each dtype."""
+        check_matches(shapes_of(params), self._params, "params", "the params compiled for", dtypes=True)
+        return PackedParams(pack_tree(self._layouts[PARAMS], params), self._layouts[PARAMS])
+
+    def unpack(self, packed: PackedParams) -> base.Params:
+        """The inverse of `pack`; in a loss, its gradient with respect to ``packed`` is packed, too.
+
+        Raises TreeMismatchError for parameters that were packed for another optimizer.
+        """
+        check_layout(packed, self._layouts[PARAMS], "params")
+        return unpack_tree(self._layouts[PARAMS], packed.arrays)
+
+    @cached_property
+    def _layouts(self) -> dict[str, Layout]:
+        return {part: layout_of(self.staged.program, part) for part in (UPDATES, STATE, PARAMS)}
+
+    # Hyperparameters
+
+    @property
+    def hyperparams(self) -> dict[str, Any]:
+        """The numeric hyperparameters by their names, such as ``"1.learning_rate"``: chain index and keyword.
+
+        They are inputs of the compiled step, or of `init`. What is not a number (a flag, None, a schedule, a dtype) is
+        part of the program and not listed.
+        """
+        defaults = {
+            op.key.data: op.default.value.data if op.default is not None else program.bindings[op.key.data]
+            for program in (self._init_program, self.program)
+            for op in program.module.walk()
+            if isinstance(op, HyperOp)
+        }
+        return defaults | self._overrides
+
+    def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> CompiledOptimizer:
+        """The same optimizer with other values for some hyperparameters; nothing is compiled.
+
+        Raises ValueError for a name that is no hyperparameter, and TypeError for a value that is no number.
+        """
+        known = self._hyper_names
+        for name, value in hyperparams.items():
+            if name not in known:
+                hint = did_you_mean(name, known) or f"one of {', '.join(known) or 'none'}"
+                raise ValueError(message(f"unknown hyperparameter {name!r}", "hyperparams", hint))
+            check_hyper(name, value)
+        _ = self.staged  # made here, so that all copies have it
+        other = copy(self)
+        for name in ("_hypers", "_init"):
+            other.__dict__.pop(name, None)
+        other._overrides = self._overrides | dict(hyperparams)
+        return other
+
+    @cached_property
+    def _hyper_names(self) -> tuple[str, ...]:
+        return tuple(self.hyperparams)
 
     # Looking
 
@@ -80,11 +234,28 @@ class CompiledOptimizer:
         assert text is not None
         return text
 
+    def llvm(self) -> str:
+        """The LLVM IR of the native kernels of `step`, after optimization for this machine."""
+        return "\n".join(kernel.optimized for kernel in self._kernels)
+
+    def asm(self) -> str:
+        """The machine code of the native kernels of `step`, as text."""
+        return "\n".join(kernel.assembly for kernel in self._kernels)
+
     def report(self) -> str:
         """Sweeps, bytes against the floor, kernels, aliasing and temporaries of `step`, as text."""
         from optcc.report import report_text
 
         return report_text(self)
+
+    @property
+    def _kernels(self) -> list[Any]:
+        from optcc.lowering.llvm import compile_source
+        from optcc.lowering.native import kernels_of
+
+        if self.backend == "stablehlo":
+            return []
+        return [compile_source(kernel.source) for kernel in kernels_of(function_of(self.staged.program))]
 
     @cached_property
     def staged(self) -> Staged:
@@ -96,13 +267,14 @@ class CompiledOptimizer:
     @cached_property
     def program(self) -> Program:
         """The program of `update`, as built, before any pass."""
-        return update_program(self._definition, self._params, self._state, self._params)
+        return update_program(self._definition, self._grads, self._state, self._params)
 
     @cached_property
     def lowered(self) -> Any:
         """`step`, traced and lowered by JAX."""
         hypers = tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in self._hypers)
-        return self._step.lower(self._params, self._state, self._params, hypers)
+        step = self._steps[False, self.layout == "packed", False]
+        return step.lower(self._params, self._kept_state, self._grads, hypers)
 
     @cached_property
     def executable(self) -> Any:
@@ -111,67 +283,132 @@ class CompiledOptimizer:
 
     @property
     def donated_bytes(self) -> int:
-        """Bytes of state and parameters, which `step` is given and gives back."""
-        return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves((self._params, self._state)))
+        """Bytes of state and parameters, which `step` is given and gives back; of a packed state, with its gaps."""
+        shapes = jax.eval_shape(physical, jax.tree.leaves((self._params, self._kept_state)))
+        return sum(x.size * x.dtype.itemsize for x in shapes)
 
     # Making
 
-    @cached_property
-    def _state(self) -> Any:
-        return init_program(self._definition, self._params)[0].out_shapes
+    @property
+    def _init_program(self) -> Program:
+        return init_program(self._definition, self._params)[0]
 
     @cached_property
-    def _init(self) -> Any:
-        return jax.jit(partial(interpret_init, self._definition))
+    def _state(self) -> Any:
+        return self._init_program.out_shapes
+
+    @property
+    def _kept_state(self) -> Any:
+        """Shapes and dtypes of the state as `init` returns it."""
+        if self.layout == "tree":
+            return self._state
+        return PackedState(jax.eval_shape(self._layouts[STATE].pack, self._state), self._layouts[STATE])
+
+    @cached_property
+    def _init(self) -> tuple[Any, tuple[Any, ...]]:
+        """The jitted `init`, of the leaves of the parameters and of hyperparameters, and those."""
+        program = run_pipeline(self._init_program, (LiftHyperparameters(),), keep=False).program
+        values = hyper_values(program, self._overrides)
+        key = "init", *_key(program, values)
+        return _shared(key, lambda: _jit_init(Executable(program, values.layout, "stablehlo"))), _kept(values)
 
     @cached_property
     def _hypers(self) -> tuple[Any, ...]:
-        # On the device once, not once a step.
-        return tuple(map(jnp.asarray, hyper_values(self.staged.program).arrays))
+        return _kept(hyper_values(self.staged.program, self._overrides))
 
-    @cached_property
-    def _step(self) -> Any:
+    def _step(self, grads: bool, state: bool, params: bool) -> Any:
+        """The jitted step for packed gradients, state and parameters."""
         program = self.staged.program
         values = hyper_values(program)
-        key = _key(program, values)
-        if key not in _EXECUTABLES:
-            executable = Executable(program, values.layout)
-            _EXECUTABLES[key] = executable, _jit_step(executable, self._params, self._state)
-        return _EXECUTABLES[key][1]
+        packed = frozenset(part for part, yes in ((UPDATES, grads), (STATE, state), (PARAMS, params)) if yes)
+        key = ("step", self.backend, packed, *_key(program, values))
 
-    @cached_property
-    def _updates(self) -> dict[Any, tuple[Executable, HyperValues]]:
-        return {}
+        def make() -> Any:
+            called = packed_program(program, packed) if packed else program
+            return _jit_step(Executable(called, values.layout, self.backend))
+
+        return _shared(key, make)
 
     def _update(self, with_params: bool, extra: Any) -> tuple[Executable, HyperValues]:
         shapes = shapes_of(extra)
         key = with_params, jax.tree.structure(shapes), tuple((x.shape, x.dtype) for x in jax.tree.leaves(shapes))
-        if key not in self._updates:
-            params = self._params if with_params else None
-            program = update_program(self._definition, self._params, self._state, params, shapes)
-            staged = run_pipeline(program, PIPELINES["update"], keep=False)
-            values = hyper_values(staged.program)
-            self._updates[key] = Executable(staged.program, values.layout), values
-        return self._updates[key]
+        with _MAKING:
+            if key not in self._updates:
+                params = self._params if with_params else None
+                program = update_program(self._definition, self._grads, self._state, params, shapes)
+                program = run_pipeline(program, PIPELINES["update"], keep=False).program
+                values = hyper_values(program)
+                shared = ("update", self.backend, *_key(program, values))
+                make = partial(Executable, program, values.layout, self.backend)
+                self._updates[key] = _shared(shared, make), program
+        executable, program = self._updates[key]
+        # The executable may be another optimizer's, with other numbers.
+        return executable, hyper_values(program, self._overrides)
 
     def _check(self, updates: Any, state: Any, params: Any) -> None:
-        check_step(self._params, self._state, updates, state, params)
+        check_step(self._grads, self._params, self._state, updates, state, params)
 
 
-def check_step(params_like: Any, state_like: Any, grads: Any, state: Any, params: Any) -> None:
+class _Steps(dict[tuple[bool, bool, bool], Any]):
+    """The jitted steps by which of gradients, state and parameters are packed; made when first asked for."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: tuple[bool, bool, bool]) -> Any:
+        return self.setdefault(key, self._make(*key))
+
+
+def _shared(key: Any, make: Callable[[], Any]) -> Any:
+    """What `make` made for this key, for whichever optimizer asked first."""
+    with _MAKING:
+        if key not in _EXECUTABLES:
+            _EXECUTABLES[key] = make()
+            while len(_EXECUTABLES) > _MOST_EXECUTABLES:
+                _EXECUTABLES.popitem(last=False)
+        _EXECUTABLES.move_to_end(key)
+        return _EXECUTABLES[key]
+
+
+def _kept(values: HyperValues) -> tuple[Any, ...]:
+    """Hyperparameters on the device, to be put there once and not once a step, also if the first is being traced."""
+    with jax.ensure_compile_time_eval():
+        return tuple(map(jnp.asarray, values.arrays))
+
+
+def check_step(grads_like: Any, params_like: Any, state_like: Any, grads: Any, state: Any, params: Any) -> None:
     """Check arrays against the parameters and state compiled for. Raises TreeMismatchError."""
-    check_matches(shapes_of(grads), params_like, "grads", "the params compiled for", dtypes=True)
-    check_matches(shapes_of(state), state_like, "state", "the state for the params compiled for", dtypes=True)
-    if params is not None:
-        check_matches(shapes_of(params), params_like, "params", "the params compiled for", dtypes=True)
+    for what, got, like in (
+        ("grads", grads, grads_like),
+        ("state", state, state_like),
+        ("params", params, params_like),
+    ):
+        if isinstance(got, Packed) and isinstance(like, Packed):
+            check_layout(got, like.layout, what)
+        elif what != "params" or params is not None:
+            reference = "the state for the params compiled for" if what == "state" else "the params compiled for"
+            check_matches(shapes_of(got), like, what, reference, dtypes=True)
 
 
-def _jit_step(executable: Executable, params_like: Any, state_like: Any) -> Any:
+def _jit_init(executable: Executable) -> Any:
+    """The jitted initial state."""
+    program = executable.program
+
+    def optcc_init(params: Any, hypers: Any) -> Any:
+        arrays = [jnp.asarray(x) for x in executable.interpret(*physical(params), *hypers)]
+        return jax.tree.unflatten(jax.tree.structure(program.out_shapes), logical(arrays, program.outputs))
+
+    return jax.jit(optcc_init)
+
+
+def _jit_step(executable: Executable) -> Any:
     """The jitted step. Parameters and state come first, in the order of the results, so that XLA, which pairs donated
     buffers with results of their shape in order, gives each array its own buffer back."""
+    grads_like, state_like, params_like, _ = executable.program.in_shapes
 
     def optcc_step(params: Any, state: Any, grads: Any, hypers: Any) -> Any:
-        check_step(params_like, state_like, grads, state, params)
+        check_step(grads_like, params_like, state_like, grads, state, params)
         flat = bind(executable, [*jax.tree.leaves((grads, state, params)), *hypers])
         return jax.tree.unflatten(jax.tree.structure(executable.program.out_shapes), flat)
 
@@ -181,7 +418,7 @@ def _jit_step(executable: Executable, params_like: Any, state_like: Any) -> Any:
 def _key(program: Program, values: HyperValues) -> Any:
     """What an executable depends on: the function that runs every step, and the pytrees around it."""
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
-    shapes = [str(np.dtype(x.dtype)) for x in jax.tree.leaves(program.in_shapes)]
+    shapes = [str(x.dtype) for x in jax.tree.leaves(program.in_shapes)]
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
     structures = jax.tree.structure(program.in_shapes), jax.tree.structure(program.out_shapes)
     return str(function_of(program)), tables, values.layout, structures, tuple(shapes), opaque

@@ -12,17 +12,20 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
+import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import func as func_dialect
 from jaxlib.mlir.dialects import stablehlo as hlo
 
-from optcc.dialect import CallOp, TreeType
+from optcc.dialect import CallOp, KeyType, RandomOp, SplitKeyOp, TreeType
 from optcc.ir import interpreter
 from optcc.ir.dtypes import dtype_of
-from optcc.ir.program import Program, pack, unpack
+from optcc.ir.program import Program, logical, pack, pack_results, physical, unpack, unpack_arguments
+from optcc.lowering.packed import view_of
 from optcc.lowering.stablehlo import StableHLO
+from optcc.runtime.backends import native_calls
 from optcc.runtime.stages import function_of
 
 
@@ -35,25 +38,27 @@ class Executable:
 
     program: Program
     hyper_layout: tuple[tuple[int, int], ...]
+    backend: str = "auto"
 
     @property
     def out_avals(self) -> list[jax.ShapeDtypeStruct]:
-        """Shapes and dtypes of the flat results."""
-        return jax.tree.leaves(self.program.out_shapes)
+        """Shapes and dtypes of the flat results, of keys those of their data."""
+        return jax.eval_shape(physical, jax.tree.leaves(self.program.out_shapes))
 
     @cached_property
     def jitted(self) -> Any:
         """The executable for calls outside any trace; made once, so that the second call finds it compiled."""
-        return jax.jit(lambda *arrays: bind(self, arrays))
+        return jax.jit(lambda *arrays: optcc_update_p.bind(*arrays, executable=self))
 
     def interpret(self, *arrays: Any) -> list[Any]:
         """Evaluate in jax.numpy."""
-        arguments, hypers = self.arguments(arrays)
+        packed, hypers = self.arguments(arrays)
+        arguments = unpack_arguments(self.program.inputs, packed)
         values = [hypers[k][i] for k, i in self.hyper_layout]
         results = interpreter.evaluate(
             self.program.module, self.program.name, [*arguments, *values], callables=self.program.callables
         )
-        return unpack(self.program.outputs, results, len(self.out_avals))
+        return unpack(self.program.outputs, pack_results(self.program.outputs, results), len(self.out_avals))
 
     def arguments(self, arrays: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
         """The arguments that the ports describe, and the arrays of hyperparameters that follow."""
@@ -67,7 +72,8 @@ optcc_update_p.multiple_results = True
 
 def bind(executable: Executable, arrays: Sequence[Any]) -> list[Any]:
     """Run an executable on flat arrays, within a trace or at once."""
-    return optcc_update_p.bind(*arrays, executable=executable)
+    results = optcc_update_p.bind(*physical(arrays), executable=executable)
+    return logical(results, executable.program.outputs)
 
 
 @optcc_update_p.def_impl
@@ -104,10 +110,12 @@ def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: Executable, 
     with ir.InsertionPoint(entry):
         arguments, hypers = executable.arguments(list(entry.arguments))
         scalars = [_element(hypers[k], i) for k, i in executable.hyper_layout]
-        lowering = StableHLO(
-            module, ctx.module_context.symbol_table.insert, partial(_lower_call, ctx, executable), cpu=cpu
-        )
-        out = lowering.lower(function_of(program), [*arguments, *scalars])
+        call = partial(_lower_call, ctx, executable)
+        native = native_calls(executable.backend) if cpu else None
+        lowering = StableHLO(module, ctx.module_context.symbol_table.insert, call, cpu=cpu, native=native)
+        packings = [port.packing for port in program.inputs]
+        views = [view_of(v, p) if p else v for v, p in zip(arguments, packings, strict=True)]
+        out = lowering.lower(function_of(program), [*views, *scalars], [port.packing for port in program.outputs])
         func_dialect.ReturnOp(unpack(program.outputs, out, len(results)))
     return func_dialect.CallOp(function, list(values)).results
 
@@ -119,9 +127,11 @@ def _element(vector: Any, index: int) -> Any:
     return hlo.reshape(ir.RankedTensorType.get([], ir.RankedTensorType(vector.type).element_type), piece)
 
 
-def _lower_call(ctx: mlir.LoweringRuleContext, executable: Executable, op: CallOp, values: list[Any]) -> list[Any]:
-    """Trace an opaque function and lower it where the call stands."""
-    function = executable.program.callables[op.callee.data]
+def _lower_call(
+    ctx: mlir.LoweringRuleContext, executable: Executable, op: CallOp | SplitKeyOp | RandomOp, values: list[Any]
+) -> list[Any]:
+    """Trace a function of JAX and lower it where the op stands."""
+    function = _function_of(executable, op)
     structure = jax.tree.structure(values)
     flat = jax.tree.leaves(values)
     avals = [
@@ -139,9 +149,20 @@ def _lower_call(ctx: mlir.LoweringRuleContext, executable: Executable, op: CallO
     return [[next(out) for _ in jax.tree.leaves(s)] if isinstance(s, list) else next(out) for s in shapes_out]
 
 
+def _function_of(executable: Executable, op: CallOp | SplitKeyOp | RandomOp) -> Any:
+    match op:
+        case CallOp():
+            return executable.program.callables[op.callee.data]
+        case SplitKeyOp():
+            return lambda key: [interpreter.split_key(op, key)]
+        case RandomOp():
+            return lambda key: [interpreter.draw(op, key)]
+
+
 def _aval(ctx: mlir.LoweringRuleContext, value: Any, type_: Any) -> Any:
     element = type_.element if isinstance(type_, TreeType) else type_
-    return _like(ctx, tuple(ir.RankedTensorType(value.type).shape), dtype_of(element))
+    dtype = np.dtype(np.uint32) if isinstance(type_, KeyType) else dtype_of(element)
+    return _like(ctx, tuple(ir.RankedTensorType(value.type).shape), dtype)
 
 
 def _like(ctx: mlir.LoweringRuleContext, shape: Sequence[int], dtype: Any) -> Any:

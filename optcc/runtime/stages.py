@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -82,14 +83,18 @@ class HyperValues:
     layout: tuple[tuple[int, int], ...] = field(default=())
 
 
-def hyper_values(program: Program) -> HyperValues:
-    """Evaluate the hyperparameters' function of a program whose hyperparameters were lifted."""
+def hyper_values(program: Program, overrides: Mapping[str, Any] | None = None) -> HyperValues:
+    """Evaluate the hyperparameters' function of a program whose hyperparameters were lifted.
+
+    `overrides` are values, by name, in place of those that the chain was written with.
+    """
     name = program.name + HOST_SUFFIX
     host = SymbolTable.lookup_symbol(program.module, name)
     if host is None:
         return HyperValues(())
     assert isinstance(host, FuncOp)
-    values = interpreter.evaluate(program.module, name, [], bindings=program.bindings, callables=program.callables)
+    bindings = dict(program.bindings) | {key: _as_hyper(value) for key, value in (overrides or {}).items()}
+    values = interpreter.evaluate(program.module, name, [], bindings=bindings, callables=program.callables)
     dtypes = [dtype_of(t) for t in host.function_type.outputs]
     order = list(dict.fromkeys(dtypes))
     columns: list[list[Any]] = [[] for _ in order]
@@ -102,3 +107,17 @@ def hyper_values(program: Program) -> HyperValues:
     stack: Any = jnp.stack if any(isinstance(v, Tracer) for v in values) else np.stack
     arrays = (stack([v.astype(d) for v in column]) for column, d in zip(columns, order, strict=True))
     return HyperValues(tuple(arrays), tuple(layout))
+
+
+def check_hyper(name: str, value: Any) -> None:
+    """Raises TypeError for a value that a hyperparameter cannot take: one that is no real number, or has axes."""
+    is_number = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and not isinstance(value, bool)
+    if not is_number or np.shape(value) or jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
+        text = f"hyperparameter {name!r} must be a number or a 0-d array, got {value!r}"
+        fix = "what is no number is part of the program: write a chain with it and compile that"
+        raise TypeError(message(text, "hyperparams", fix))
+
+
+def _as_hyper(value: Any) -> Any:
+    """A hyperparameter's value as the interpreter takes it: a number exactly, an array in its own dtype."""
+    return np.float64(value) if isinstance(value, bool | int | float) else jnp.asarray(value)

@@ -1,0 +1,136 @@
+#include "sweep.h"
+
+#include <algorithm>
+
+namespace optcc {
+
+Scratch::Scratch(const Call& call, const Plan& plan)
+    : pointers(call.leaves * call.pointers),
+      values(call.values.size()),
+      results(call.result_buffers),
+      doubles(plan.doubles) {}
+
+void Scratch::set_workers(const Call& call, int64_t workers) {
+  worker_values.resize(workers * call.values.size());
+  worker_partials.resize(workers * call.folds);
+}
+
+int64_t Scratch::bytes() const {
+  return static_cast<int64_t>(8 * (pointers.size() + doubles.size()));
+}
+
+void KernelJob::work(Tasks& tasks, int64_t first) {
+  const int64_t index = workers_.fetch_add(1, std::memory_order_relaxed);
+  const int64_t values = static_cast<int64_t>(call_.values.size());
+  const Worker worker{scratch_.worker_values.data() + index * values,
+                      scratch_.worker_partials.data() + index * call_.folds};
+  std::copy(scratch_.values.begin(), scratch_.values.end(), worker.values);
+  for (int64_t task = first; task >= 0; task = tasks.next()) {
+    run(plan_.tasks[task], worker);
+  }
+}
+
+void KernelJob::run(const Task& task, const Worker& worker) {
+  int64_t leaf = task.leaf;
+  set_values(leaf, worker);
+  for (int64_t chunk = task.chunk; chunk < task.chunk + task.chunks; ++chunk) {
+    const int64_t before = leaf;
+    while (chunk >= plan_.leaves[leaf].first + plan_.leaves[leaf].count) ++leaf;
+    if (leaf != before) set_values(leaf, worker);
+    run_chunk(leaf, chunk, worker);
+  }
+}
+
+void KernelJob::set_values(int64_t leaf, const Worker& worker) const {
+  for (size_t i = 0; i < call_.values.size(); ++i) {
+    const Value& value = call_.values[i];
+    if (!value.per_leaf) continue;
+    worker.values[i] =
+        static_cast<const char*>(scratch_.values[i]) +
+        leaf * static_cast<int64_t>(xla::ffi::ByteWidth(value.dtype));
+  }
+}
+
+void KernelJob::run_chunk(int64_t leaf, int64_t chunk, const Worker& worker) {
+  const LeafChunks& chunks = plan_.leaves[leaf];
+  const int64_t* const dims = call_.leaf_dims(leaf);
+  const int64_t begin = (chunk - chunks.first) * chunks.rows;
+  const int64_t end = std::min(begin + chunks.rows, dims[0]);
+  for (int64_t i = 0; i < call_.folds; ++i) {
+    worker.partials[i] = begin_fold(plan_.folds[i], leaf, chunk, begin, end);
+  }
+  kernel_(begin, end, dims, scratch_.pointers.data() + leaf * call_.pointers,
+          worker.values, worker.partials);
+  for (int64_t i = 0; i < call_.folds; ++i) {
+    const Fold& fold = plan_.folds[i];
+    const Result& result = call_.results[fold.result];
+    if (!result.has_axes() || !result.keeps_rows()) continue;
+    const int64_t row = fold.axes[leaf].row;
+    store(worker.partials[i] + begin * row, (end - begin) * row, result.dtype,
+          scratch_.results[result.first + leaf], begin * row);
+  }
+}
+
+// Where the kernel is to fold this chunk, filled with the identity if it is to
+// combine into what is there.
+double* KernelJob::begin_fold(const Fold& fold, int64_t leaf, int64_t chunk,
+                              int64_t begin, int64_t end) {
+  const Result& result = call_.results[fold.result];
+  double* const doubles = scratch_.doubles.data();
+  if (!result.has_axes()) return doubles + fold.first + chunk;
+  const Fold::Axes& axes = fold.axes[leaf];
+  double* buffer = doubles + axes.first;
+  if (result.keeps_rows()) {
+    std::fill(buffer + begin * axes.row, buffer + end * axes.row,
+              identity(result.kind));
+  } else {
+    buffer += (chunk - plan_.leaves[leaf].first) * axes.elements;
+    std::fill_n(buffer, axes.elements, identity(result.kind));
+  }
+  return buffer;
+}
+
+void CombineJob::work(Tasks& tasks, int64_t first) {
+  for (int64_t leaf = first; leaf >= 0; leaf = tasks.next()) combine_leaf(leaf);
+}
+
+void CombineJob::combine_leaf(int64_t leaf) {
+  const int64_t chunks = plan_.leaves[leaf].count;
+  for (const Fold& fold : plan_.folds) {
+    const Result& result = call_.results[fold.result];
+    if (!result.has_axes()) continue;
+    if (result.keeps_rows() && chunks > 0) continue;  // stored by the workers
+    const Fold::Axes& axes = fold.axes[leaf];
+    double* const buffer = scratch_.doubles.data() + axes.first;
+    if (chunks == 0) std::fill_n(buffer, axes.elements, identity(result.kind));
+    for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+      combine(result.kind, buffer, buffer + chunk * axes.elements,
+              axes.elements);
+    }
+    store(buffer, axes.elements, result.dtype,
+          scratch_.results[result.first + leaf], 0);
+  }
+}
+
+void store_small_folds(const Call& call, const Plan& plan, Scratch& scratch) {
+  for (const Fold& entry : plan.folds) {
+    const Result& result = call.results[entry.result];
+    if (result.has_axes()) continue;
+    void* const out = scratch.results[result.first];
+    const double* const partials = scratch.doubles.data() + entry.first;
+    double total = identity(result.kind);
+    for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
+      const LeafChunks& chunks = plan.leaves[leaf];
+      const double of_leaf =
+          fold(result.kind, partials + chunks.first, chunks.count);
+      if (result.kept == kPerLeaf) {
+        store(&of_leaf, 1, result.dtype, out, leaf);
+      } else {
+        combine(result.kind, &total, &of_leaf, 1);
+      }
+    }
+    if (result.kept == kScalar) store(&total, 1, result.dtype, out, 0);
+  }
+}
+
+}  // namespace optcc

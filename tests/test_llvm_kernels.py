@@ -1,0 +1,634 @@
+"""Generated kernels against the interpreter: called by ctypes as the runtime calls them, chunk by chunk."""
+
+from __future__ import annotations
+
+import ctypes
+import math as pymath
+import platform
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from xdsl.dialects import arith, math
+from xdsl.dialects.builtin import Float64Type, IntegerType, Signedness, SymbolRefAttr, bf16, f16, f32, f64, i1, i32
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+import optcc
+from optcc.dialect import Combiner, Extent, MapOp, SweepOp, TreeType, YieldOp, element_type
+from optcc.ir import emit
+from optcc.ir.dtypes import dtype_of
+from optcc.ir.interpreter import scalar_op
+from optcc.lowering.llvm import Kernel, Pattern, compile_source, generate, supported
+
+FOLDS = {Combiner.ADD: (0.0, np.add), Combiner.MAX: (-np.inf, np.maximum), Combiner.MIN: (np.inf, np.minimum)}
+SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 4)
+
+
+# A model of the runtime
+
+
+def call(
+    kernel: Kernel, inputs: Sequence[Any], dims: Sequence[int], chunk: int, source: str | None = None
+) -> list[np.ndarray]:
+    """The map's results on one leaf, folds in double; an input that is overwritten is copied first."""
+    address = compile_source(source or kernel.source).address
+    values = [np.array(inputs[v.operand], v.dtype) for v in kernel.values]
+    arrays = [np.array(inputs[a.operand], a.dtype) for a in kernel.arrays]
+    results: list[np.ndarray] = []
+    for r in kernel.results:
+        if r.kind is Combiner.NONE:
+            results.append(arrays[r.writes] if r.writes >= 0 else np.empty(dims, r.dtype))
+        else:
+            shape = [n for d, n in enumerate(dims) if r.kept >= 0 and r.kept >> d & 1]
+            results.append(np.full(shape, FOLDS[r.kind][0]))
+    fresh = [x for x, r in zip(results, kernel.results, strict=True) if r.kind is Combiner.NONE and r.writes < 0]
+    folds = [(x, r) for x, r in zip(results, kernel.results, strict=True) if r.kind is not Combiner.NONE]
+    for begin in range(0, dims[0], chunk):
+        partials = [np.full((), np.nan) if r.kept < 0 else x for x, r in folds]
+        SIGNATURE(address)(
+            begin,
+            min(begin + chunk, dims[0]),
+            np.array(dims, np.int64).ctypes.data,
+            *(_table(group) for group in ([*arrays, *fresh], values, partials)),
+        )
+        for (x, r), partial in zip(folds, partials, strict=True):
+            if r.kept < 0:
+                x[...] = FOLDS[r.kind][1](x, partial)
+    return results
+
+
+def _table(arrays: Sequence[np.ndarray]) -> Any:
+    return (ctypes.c_void_p * len(arrays))(*(x.ctypes.data for x in arrays))
+
+
+def strict(kernel: Kernel) -> str:
+    """The kernel's source without contraction, which then does what the interpreter does, op by op."""
+    return kernel.source.replace("contract ", "")
+
+
+def interpret(op: MapOp, inputs: Sequence[Any]) -> list[np.ndarray]:
+    """What the body yields, by the interpreter's rules for scalar ops.
+
+    Scalars are made arrays: XLA divides by a scalar in multiplying with its inverse, which kernels do not.
+    """
+    shape = np.broadcast_shapes(*(np.shape(x) for x in inputs))
+    with jax.enable_x64(True):
+        full = [jnp.asarray(np.broadcast_to(x, shape)) for x in inputs]
+        env: dict[SSAValue, Any] = dict(zip(op.block.args, full, strict=True))
+        for inner in op.block.ops:
+            if inner is not op.yields:
+                value = scalar_op(inner, [env[v] for v in inner.operands])
+                env[inner.results[0]] = jnp.asarray(np.broadcast_to(value, shape))
+        return [np.asarray(env[v], dtype_of(v.type)) for v in op.yields.arguments]
+
+
+def ulps(actual: np.ndarray, expected: np.ndarray) -> float:
+    """The largest distance in units of the last place; infinite where one is not finite and they differ."""
+    if actual.dtype.kind in "bi":
+        return 0 if (actual == expected).all() else np.inf
+    info = jnp.finfo(actual.dtype)
+    a, b = (np.asarray(x, np.float64) for x in np.broadcast_arrays(actual, expected))
+    if actual.dtype != np.float16:
+        # XLA flushes denormals. Kernels leave that to the thread that they run on.
+        a, b = (np.where(np.abs(x) < float(info.tiny), 0, x) for x in (a, b))
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(all="ignore"):
+        exponent = np.maximum(np.floor(np.log2(np.abs(b))), float(info.minexp))
+        error = np.where(same, 0, np.abs(a - b) / 2.0 ** (exponent - info.nmant))
+    return float(np.nan_to_num(error, nan=np.inf, posinf=np.inf).max(initial=0))
+
+
+# Maps
+
+
+def make_map(
+    types: Sequence[Attribute],
+    body: Callable[[Block, Sequence[SSAValue]], Sequence[SSAValue]],
+    kinds: Sequence[Combiner] | None = None,
+    extents: Sequence[Extent | None] | None = None,
+) -> MapOp:
+    """A map over trees, or scalars where an extent is None; results with a combiner are per leaf."""
+    extents = extents or [Extent.ELEMENTS] * len(types)
+    operands = Block(
+        arg_types=[t if e is None else TreeType.of(t, "all", e) for t, e in zip(types, extents, strict=True)]
+    )
+    block = Block(arg_types=types)
+    values = body(block, block.args)
+    block.add_op(YieldOp(*values))
+    kinds = kinds or [Combiner.NONE] * len(values)
+    results = [
+        TreeType.of(v.type, "all", Extent.ELEMENTS if k is Combiner.NONE else Extent.PER_LEAF)
+        for v, k in zip(values, kinds, strict=True)
+    ]
+    return MapOp(SymbolRefAttr("all"), operands.args, results, Region(block), kinds)
+
+
+def sweeps(tx: Any, params: Any) -> list[tuple[MapOp, list[int | None]]]:
+    """The maps over elements of a compiled step, each with the operands that its results overwrite."""
+    found: list[tuple[MapOp, list[int | None]]] = []
+    for sweep in optcc.compile(tx, params).staged.module("sweeps").walk():
+        if not isinstance(sweep, SweepOp):
+            continue
+        targets = dict(zip(sweep.yields.arguments, (name.data for name in sweep.writes), strict=True))
+        for op in sweep.maps:
+            if op.over_elements:
+                slots = [_slot(v) for v in op.inputs]
+                found.append((op, [slots.index(t) if (t := targets.get(r)) in slots else None for r in op.outputs]))
+    return found
+
+
+def _slot(value: SSAValue) -> str | None:
+    function = value.owner if isinstance(value.owner, Block) else None
+    parent: Any = function.parent_op() if function else None
+    if parent is None or parent.arg_attrs is None:
+        return None
+    slot = parent.arg_attrs.data[value.index].data.get("optim.slot")  # pyright: ignore[reportAttributeAccessIssue]
+    return slot.data if slot is not None else None
+
+
+def random_input(rng: np.random.Generator, type_: Attribute, shape: Sequence[int]) -> np.ndarray:
+    dtype = dtype_of(type_)
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(dtype)
+    if dtype.kind == "i":
+        return rng.integers(-1000, 1000, shape).astype(dtype)
+    return np.asarray(rng.uniform(0.5, 1.5, shape), dtype)
+
+
+# Kernels of real chains
+
+CHAINS: dict[str, Callable[[], Any]] = {
+    "adamw": lambda: optcc.adamw(1e-2, mu_dtype=jnp.bfloat16),
+    "lion": lambda: optcc.lion(1e-2),
+    "lamb": lambda: optcc.lamb(1e-2, weight_decay=1e-2),
+    "clip_adamw": lambda: optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(1e-2)),
+    "sgd_momentum": lambda: optcc.sgd(1e-2, 0.9),
+    "rmsprop": lambda: optcc.rmsprop(1e-2, centered=True, momentum=0.9, nesterov=True),
+    "novograd": lambda: optcc.novograd(1e-2),
+    "radam": lambda: optcc.radam(1e-2),
+    "adabelief": lambda: optcc.adabelief(1e-2),
+    "yogi": lambda: optcc.yogi(1e-2),
+    "amsgrad": lambda: optcc.amsgrad(1e-2),
+    "lars": lambda: optcc.lars(1e-2, weight_decay=1e-2),
+    "fromage": lambda: optcc.fromage(1e-2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_chain(name: str, dtype: str) -> None:
+    """Chunk by chunk, in place: without contraction bit by bit, but for `rsqrt`; with it within 4 roundings of f32."""
+    with jax.enable_x64(dtype == "float64"):
+        maps = sweeps(CHAINS[name](), {"w": jnp.ones((4, 4), dtype)})
+    assert maps
+    rng = np.random.default_rng(0)
+    for op, overwritten in maps:
+        assert supported(op) is None
+        kernel = generate(op, overwritten)
+        bound = 2 if any(isinstance(inner, math.RsqrtOp) for inner in op.block.ops) else 0
+        elements = [isinstance(t, TreeType) and t.has_elements for t in op.operand_types]
+        scalars = [element_type(t) for t in op.operand_types]
+        inputs = [random_input(rng, t, (999,) if e else ()) for t, e in zip(scalars, elements, strict=True)]
+        for i, v in enumerate(op.inputs):
+            if (_slot(v) or "").endswith("nu"):  # above the square of the first moment, so that no difference cancels
+                inputs[i] = inputs[i] + inputs[i].dtype.type(50)
+        expected = interpret(op, inputs)
+        for chunk in (999, 256, 37):
+            exact = call(kernel, inputs, [999], chunk, strict(kernel))
+            contracted = call(kernel, inputs, [999], chunk)
+            for result, e, x, c in zip(kernel.results, expected, exact, contracted, strict=True):
+                if result.kind is Combiner.NONE:
+                    assert ulps(x, e) <= bound
+                    epsilon = float(jnp.finfo(e.dtype).eps)
+                    np.testing.assert_allclose(np.float64(c), np.float64(e), 2 * epsilon, 4 * min(epsilon, 2**-23))
+                else:
+                    whole = np.broadcast_to(np.float64(e), 999)
+                    total = whole.sum() if result.kind is Combiner.ADD else FOLDS[result.kind][1].reduce(whole)
+                    np.testing.assert_allclose([x, c], [total] * 2, rtol=1e-6)
+
+
+def test_overwritten_operands_are_one_array() -> None:
+    ((op, overwritten),) = sweeps(optcc.adamw(1e-2), {"w": jnp.ones(3)})
+    kernel = generate(op, overwritten)
+    assert [a.kept for a in kernel.arrays] == [1] * 4
+    assert [kernel.arrays[r.writes].operand for r in kernel.results] == overwritten
+    assert not any(v.per_leaf for v in kernel.values)
+
+
+# Scalar ops
+
+EXACT_UNARY: list[Any] = [arith.NegfOp, math.AbsFOp, math.SqrtOp, math.FloorOp, math.CeilOp]
+LIBRARY_UNARY: list[Any] = [
+    math.CosOp,
+    math.ExpOp,
+    math.ExpM1Op,
+    math.LogOp,
+    math.Log1pOp,
+    math.RsqrtOp,
+    math.SinOp,
+    math.TanhOp,
+]
+BINARY: list[Any] = [
+    arith.AddfOp,
+    arith.SubfOp,
+    arith.MulfOp,
+    arith.DivfOp,
+    arith.MaximumfOp,
+    arith.MinimumfOp,
+]
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-30, 65504.0, 1e5]
+
+
+def special(type_: Attribute) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of edge cases, and random pairs of all sizes."""
+    rng = np.random.default_rng(0)
+    with np.errstate(over="ignore"):
+        x, y = (v.ravel() for v in np.meshgrid(SPECIAL, SPECIAL))
+        more = rng.normal(size=(2, 500)) * 2.0 ** rng.uniform(-6, 6, (2, 500))
+        return np.append(x, more[0]).astype(dtype_of(type_)), np.append(y, more[1]).astype(dtype_of(type_))
+
+
+def same(actual: np.ndarray, expected: np.ndarray, bound: float = 0) -> None:
+    assert ulps(actual, expected) <= bound
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+    if bound == 0 and actual.dtype.kind not in "bi":
+        real = ~np.isnan(expected)
+        np.testing.assert_array_equal(np.signbit(actual)[real], np.signbit(expected)[real])
+
+
+def check_op(
+    types: Sequence[Attribute], make: Callable[..., Operation], inputs: Sequence[Any], bound: float = 0
+) -> None:
+    def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        op = make(*args)
+        block.add_op(op)
+        return [op.results[0]]
+
+    op = make_map(types, body)
+    (actual,) = call(generate(op, [None]), inputs, inputs[0].shape, 64)
+    same(actual, interpret(op, inputs)[0], bound)
+
+
+@pytest.mark.parametrize("type_", [f32, f64, bf16, f16], ids=str)
+@pytest.mark.parametrize("make", [*EXACT_UNARY, *BINARY])
+def test_exact_ops(make: Any, type_: Attribute) -> None:
+    """NaN, infinities, overflow and the signs of zeros, too."""
+    pair = special(type_)
+    count = 1 if make in EXACT_UNARY else 2
+    check_op([type_] * count, make, pair[:count])
+
+
+@pytest.mark.parametrize("type_", [f32, f64, bf16], ids=str)
+@pytest.mark.parametrize("make", LIBRARY_UNARY)
+def test_library_ops(make: Any, type_: Attribute) -> None:
+    """Within 2 ulps of the true value, and in f32 of what XLA has, which is up to 5 ulps off."""
+    x = special(type_)[0]
+    x = x[np.abs(np.float64(x)) < 1e4] if make in (math.CosOp, math.SinOp) else x
+    op = make_map([type_], lambda block, args: [_added(block, make(args[0]))])
+    (actual,) = call(generate(op, [None]), [x], x.shape, 64)
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.longdouble)
+        name = make.name.removeprefix("math.")
+        same(actual, np.asarray(1 / np.sqrt(wide) if name == "rsqrt" else getattr(np, name)(wide)).astype(x.dtype), 2)
+    if type_ == f32:
+        same(actual, interpret(op, [x])[0], 6)
+
+
+@pytest.mark.parametrize("type_", [f32, f64], ids=str)
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 2.0, -1.0, 3.0, 0.75, None])
+def test_powers(exponent: float | None, type_: Attribute) -> None:
+    x, y = special(type_)
+
+    def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        power = args[1] if exponent is None else emit.constant(block, exponent, type_)
+        return [emit.binary(block, "pow", args[0], power)]
+
+    op = make_map([type_, type_], body)
+    (actual,) = call(generate(op, [None]), [x, y], x.shape, 64)
+    same(actual, interpret(op, [x, y])[0], 2)
+
+
+@pytest.mark.parametrize("type_", [f32, f64, bf16, f16], ids=str)
+@pytest.mark.parametrize("predicate", ["oeq", "ogt", "oge", "olt", "ole", "ueq", "une"])
+def test_float_comparisons(predicate: str, type_: Attribute) -> None:
+    check_op([type_, type_], lambda a, b: arith.CmpfOp(a, b, predicate), special(type_))
+
+
+@pytest.mark.parametrize("type_", [i1, i32], ids=str)
+@pytest.mark.parametrize("predicate", ["eq", "ne", "slt", "sle", "sgt", "sge"])
+def test_integer_comparisons(predicate: str, type_: Attribute) -> None:
+    check_op([type_, type_], lambda a, b: arith.CmpiOp(a, b, predicate), integers(type_))
+
+
+@pytest.mark.parametrize("type_", [i1, i32], ids=str)
+@pytest.mark.parametrize(
+    "make",
+    [
+        arith.AddiOp,
+        arith.SubiOp,
+        arith.MuliOp,
+        arith.MaxSIOp,
+        arith.MinSIOp,
+        arith.AndIOp,
+        arith.OrIOp,
+        arith.XOrIOp,
+    ],
+)
+def test_integer_ops(make: Any, type_: Attribute) -> None:
+    if make is arith.SubiOp and type_ == i1:
+        pytest.skip("truth values have no difference")
+    check_op([type_, type_], make, integers(type_))
+
+
+def integers(type_: Attribute) -> tuple[np.ndarray, np.ndarray]:
+    values = [0, 1] if type_ == i1 else [0, 1, -1, 7, -8, 2**31 - 1, -(2**31)]
+    x, y = np.meshgrid(np.array(values, dtype_of(type_)), np.array(values, dtype_of(type_)))
+    return x.ravel(), y.ravel()
+
+
+@pytest.mark.parametrize("target", [f32, f64, bf16, f16, i32, i1], ids=str)
+@pytest.mark.parametrize("source", [f32, f64, bf16, f16, i32, i1], ids=str)
+def test_casts(source: Attribute, target: Attribute) -> None:
+    x = (integers(source) if isinstance(source, IntegerType) else special(source))[0]
+    op = make_map([source], lambda block, args: [emit.cast(block, args[0], target)])
+    (actual,) = call(generate(op, [None]), [x], x.shape, 64)
+    same(actual, interpret(op, [x])[0])
+
+
+@pytest.mark.parametrize("target", [bf16, f16], ids=str)
+@pytest.mark.parametrize("source", [f32, f64], ids=str)
+def test_rounding_to_narrow_floats(source: Attribute, target: Attribute) -> None:
+    """Once, to nearest even, also ties, overflow, denormals and what a second rounding would get wrong."""
+    rng = np.random.default_rng(0)
+    dtype, narrow = dtype_of(source), dtype_of(target)
+    info = jnp.finfo(narrow)
+    grid = np.arange(1, 500) * float(info.smallest_subnormal)
+    wide = rng.uniform(0.5, 1, 2000) * 2.0 ** rng.uniform(info.minexp - info.nmant - 3, info.maxexp - 1, 2000)
+    points = np.concatenate([grid, wide.astype(narrow).astype(np.float64), [float(info.max), 0.0]])
+    ties = points * (1 + 2.0 ** -(info.nmant + 1))
+    around = [ties * (1 + s * 2.0**-k) for s in (-1, 1) for k in (20, 30, 45)]
+    values = np.concatenate([points, ties, *around, grid / 2, wide, [float(info.max) * (1 + float(info.eps) / 4)]])
+    with np.errstate(over="ignore"):
+        x = np.concatenate([values, -values]).astype(dtype)
+    op = make_map([source], lambda block, args: [emit.cast(block, args[0], target)])
+    (actual,) = call(generate(op, [None]), [x], x.shape, x.size)
+    np.testing.assert_array_equal(actual.view(np.uint16), nearest_even(x, narrow).view(np.uint16))
+
+
+@pytest.mark.parametrize(("target", "quiet"), [(bf16, 0x0040), (f16, 0x0200)], ids=str)
+def test_nan_stays_nan(target: Attribute, quiet: int) -> None:
+    """Whatever its payload; the result is quiet and keeps the sign."""
+    bits = np.array([0x7F800001, 0xFF800001, 0x7F80FFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FC00000, 0xFFC00000], np.uint32)
+    op = make_map([f32], lambda block, args: [emit.cast(block, args[0], target)])
+    (actual,) = call(generate(op, [None]), [bits.view(np.float32)], bits.shape, bits.size)
+    assert np.isnan(actual).all()
+    assert (actual.view(np.uint16) & quiet).all()
+    np.testing.assert_array_equal(actual.view(np.uint16) >> 15, bits >> 31)
+
+
+def nearest_even(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Rounded once, from the definition."""
+    info = jnp.finfo(dtype)
+    exact = x.astype(np.float64)
+    exponent = np.maximum(np.frexp(exact)[1] - 1, int(info.minexp))
+    unit = np.ldexp(1.0, exponent - int(info.nmant))
+    rounded = np.rint(exact / unit) * unit
+    return np.where(np.abs(rounded) > float(info.max), np.copysign(np.inf, exact), rounded).astype(dtype)
+
+
+def test_denormals_are_kept() -> None:
+    for type_ in (f32, f64, bf16, f16):
+        info = jnp.finfo(dtype_of(type_))
+        x = (np.arange(-40, 40) * float(info.smallest_subnormal)).astype(dtype_of(type_))
+        op = make_map([type_], lambda block, args: [emit.binary(block, "add", args[0], args[0])])
+        (actual,) = call(generate(op, [None]), [x], x.shape, 80)
+        np.testing.assert_array_equal(np.float64(actual), np.float64(x) * 2)
+
+
+@pytest.mark.parametrize("type_", [bf16, f16], ids=str)
+def test_roundings_survive_contraction(type_: Attribute) -> None:
+    """``c + a * b``, where the product is rounded to a narrow type: no fused operation may skip that."""
+
+    def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        a, b, c = (emit.cast(block, x, f32) for x in args)
+        product = emit.cast(block, emit.binary(block, "mul", a, b), type_)
+        total = emit.binary(block, "add", c, emit.cast(block, product, f32))
+        return [total, emit.cast(block, total, type_)]
+
+    op = make_map([type_] * 3, body)
+    rng = np.random.default_rng(0)
+    # No product is denormal, which XLA's rounding to f16 flushes.
+    inputs = [random_input(rng, type_, (5000,)) for _ in range(3)]
+    kernel = generate(op, [None, 2])
+    assert ("contract" in kernel.source) == (type_ == bf16)
+    results = call(kernel, inputs, [5000], 5000)
+    for actual, expected in zip(results, interpret(op, inputs), strict=True):
+        same(actual, expected)
+
+
+def test_random_bodies() -> None:
+    """Chains of ops of mixed types, each value used again at random."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        types = [f32, bf16, f16, f64, i32, i1]
+
+        def body(block: Block, args: Sequence[SSAValue], rng: np.random.Generator = rng) -> list[SSAValue]:
+            pool = list(args)
+            for _ in range(25):
+                pool.append(_random_op(block, pool, rng))
+            return pool[-8:]
+
+        op = make_map(types, body)
+        inputs = [random_input(rng, t, (50,)) for t in types]
+        kernel = generate(op, [None] * 8)
+        for actual, expected in zip(call(kernel, inputs, [50], 23, strict(kernel)), interpret(op, inputs), strict=True):
+            assert ulps(actual, expected) <= 2, (seed, str(op))
+
+
+def _random_op(block: Block, pool: list[SSAValue], rng: np.random.Generator) -> SSAValue:
+    """An op on recent values, of which floats are first brought near 1, so that small differences stay small."""
+    a = pool[rng.integers(len(pool))]
+    b = emit.cast(block, pool[rng.integers(len(pool))], a.type)
+    kind = rng.integers(5)
+    if kind == 0:
+        return emit.cast(block, a, [f32, bf16, f16, f64, i32][rng.integers(5)])
+    if kind == 1:
+        truth = emit.compare(block, ["lt", "le", "gt", "ge", "eq", "ne"][rng.integers(6)], a, b)
+        return emit.select(block, truth, a, b)
+    if isinstance(a.type, IntegerType):
+        kinds = ["or", "and", "xor", "max", "min", "add", "mul"]
+        return emit.binary(block, kinds[rng.integers(len(kinds))], a, b)
+    wide = f64 if isinstance(a.type, Float64Type) else f32
+    a, b = (emit.cast(block, v, wide) for v in (a, b))
+    if kind == 2:
+        return emit.unary(block, ["neg", "abs", "floor", "ceil"][rng.integers(4)], a)
+    if kind == 3:
+        square = emit.binary(block, "add", emit.binary(block, "mul", a, a), emit.constant(block, 1.0, wide))
+        return emit.binary(block, "div", b, emit.unary(block, "sqrt", square))
+    return emit.binary(block, ["add", "sub", "mul", "max", "min"][rng.integers(5)], a, b)
+
+
+# Folds and dimensions
+
+
+@pytest.mark.parametrize("kind", [Combiner.MAX, Combiner.MIN], ids=str)
+@pytest.mark.parametrize("type_", [f32, bf16, f64], ids=str)
+def test_extrema(kind: Combiner, type_: Attribute) -> None:
+    op = make_map([type_], lambda block, args: args, [kind])
+    kernel = generate(op, [None])
+    x = np.random.default_rng(0).normal(size=301).astype(dtype_of(type_))
+    assert call(kernel, [x], [301], 100)[0] == FOLDS[kind][1].reduce(x.astype(np.float64))
+    assert call(kernel, [x[:0]], [0], 100)[0] == FOLDS[kind][0]
+    for position in (0, 150, 300):
+        x[position] = np.nan
+        assert np.isnan(call(kernel, [x], [301], 100)[0])
+
+
+def test_sums_are_in_double() -> None:
+    op = make_map([f32], lambda block, args: args, [Combiner.ADD])
+    x = np.full(1 << 20, 0.1, np.float32)
+    (total,) = call(generate(op, [None]), [x], x.shape, 1 << 18)
+    np.testing.assert_allclose(total, pymath.fsum(x), rtol=1e-12)
+
+
+def test_per_leaf_and_scalar_operands() -> None:
+    def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        chosen = emit.select(block, args[3], args[0], args[1])
+        return [emit.binary(block, "mul", chosen, args[2])]
+
+    op = make_map([f32, f32, f32, i1], body, extents=[Extent.ELEMENTS, Extent.PER_LEAF, None, None])
+    kernel = generate(op, [0])
+    assert [(v.operand, v.per_leaf) for v in kernel.values] == [(1, True), (2, False), (3, False)]
+    x = np.arange(10, dtype=np.float32)
+    for truth in (True, False):
+        (actual,) = call(kernel, [x, np.float32(3), np.float32(2), np.bool_(truth)], [10], 4)
+        np.testing.assert_array_equal(actual, x * 2 if truth else np.full(10, 6))
+
+
+@pytest.mark.parametrize("kind", [Combiner.ADD, Combiner.MAX], ids=str)
+@pytest.mark.parametrize(("rank", "kept"), [(r, m) for r in (1, 2, 3) for m in range((1 << r) - 1)])
+def test_axis_extents(rank: int, kept: int, kind: Combiner) -> None:
+    """``y = x * s``, with ``s`` and a fold of ``y`` that keep some dimensions, and a fold of the whole."""
+
+    def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        y = emit.binary(block, "mul", args[0], args[1])
+        return [y, y, y]
+
+    op = make_map([f32, f32], body, [Combiner.NONE, kind, Combiner.ADD])
+    whole = (1 << rank) - 1
+    kernel = generate(op, [0, None, None], Pattern(rank, (whole, kept), (whole, kept, None)))
+    assert [r.kept for r in kernel.results] == [whole, kept, -1]
+    dims = [6, 5, 33][-rank:]
+    rng = np.random.default_rng(kept)
+    x = rng.normal(size=dims).astype(np.float32)
+    s = rng.normal(size=[n if kept >> d & 1 else 1 for d, n in enumerate(dims)]).astype(np.float32)
+    dropped = tuple(d for d in range(rank) if not kept >> d & 1)
+    y = (x * s).astype(np.float64)
+    fold = FOLDS[kind][1].reduce(y, axis=dropped)
+    for chunk in (1, 4, 40):
+        stored, partial, total = call(kernel, [x, s], dims, chunk)
+        np.testing.assert_array_equal(stored, x * s)
+        np.testing.assert_allclose(partial, fold, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(total, y.sum(), rtol=1e-12, atol=1e-12)
+
+
+# Text and code
+
+
+def square(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+    return [emit.binary(block, "mul", args[0], args[0])]
+
+
+def test_names_are_made_from_the_text() -> None:
+    kernels = [generate(make_map([f32], square), [None]) for _ in range(2)]
+    assert kernels[0] == kernels[1]
+    assert re.fullmatch("optcc_[0-9a-f]{32}", kernels[0].name)
+    assert compile_source(kernels[0].source) is compile_source(kernels[1].source)
+    others = [
+        generate(make_map([f32], square), [0]),
+        generate(make_map([f64], square), [None]),
+        generate(make_map([f32], square, [Combiner.ADD]), [None]),
+        generate(make_map([f32], square), [None], Pattern(2, (3,), (3,))),
+    ]
+    assert len({k.name for k in [kernels[0], *others]}) == 5
+
+
+def test_runs_repeat_bit_for_bit() -> None:
+    for op, overwritten in sweeps(optcc.lamb(1e-2), {"w": jnp.ones(3)}):
+        kernel = generate(op, overwritten)
+        rng = np.random.default_rng(0)
+        scalars = [element_type(t) for t in op.operand_types]
+        inputs = [random_input(rng, t, (999,)) for t in scalars]
+        first, second = (call(kernel, inputs, [999], 100) for _ in range(2))
+        for a, b in zip(first, second, strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+def test_threads_compile_one_kernel_once() -> None:
+    source = generate(make_map([f64, f64], lambda block, args: [args[1], args[0]]), [None, None]).source
+    with ThreadPoolExecutor(8) as pool:
+        compiled = list(pool.map(compile_source, [source] * 16))
+    assert all(c is compiled[0] for c in compiled)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="looks for x86 registers")
+def test_loops_are_vectors() -> None:
+    """No check for overlap, and packed division and root."""
+    ((op, overwritten),) = sweeps(optcc.adamw(1e-2), {"w": jnp.ones(3)})
+    compiled = compile_source(generate(op, overwritten).source)
+    assert re.search(r"v(div|sqrt)ps.*[yz]mm", compiled.assembly)
+    assert "memcheck" not in compiled.optimized
+    norm = generate(make_map([bf16], lambda block, args: [emit.cast(block, args[0], f32)], [Combiner.ADD]), [None])
+    assert re.search(r"vaddpd.*[yz]mm", compile_source(norm.source).assembly)
+    top = generate(make_map([f32], lambda block, args: args, [Combiner.MAX]), [None])
+    assert re.search(r"vmaxps.*[yz]mm", compile_source(top.source).assembly)
+
+
+# Refusals
+
+
+def test_unsupported_ops_give_the_reason() -> None:
+    def remainder(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        op = arith.RemUIOp(args[0], args[0])
+        block.add_op(op)
+        return [op.result]
+
+    op = make_map([i32], remainder)
+    assert supported(op) == "'arith.remui' has no rule in kernels."
+    with pytest.raises(NotImplementedError, match="remui"):
+        generate(op, [None])
+    unsigned = IntegerType(8, Signedness.UNSIGNED)
+    reason = supported(make_map([unsigned], lambda block, args: args))
+    assert reason == "'optim.map' has elements of type ui8, which kernels do not have."
+    wide = make_map([i32], lambda block, args: [_added(block, arith.UIToFPOp(args[0], f32))])
+    assert supported(wide) == "'arith.uitofp' is on i32, which kernels take to be signed."
+    ordered = make_map([f32], lambda block, args: [_added(block, arith.CmpfOp(args[0], args[0], "ord"))])
+    assert supported(ordered) == "'arith.cmpf' has the predicate 7, for which kernels have no rule."
+
+
+def _added(block: Block, op: Operation) -> SSAValue:
+    block.add_op(op)
+    return op.results[0]
+
+
+def test_patterns_that_do_not_fit() -> None:
+    op = make_map([f32, bf16], lambda block, args: [args[0]])
+    with pytest.raises(ValueError, match="another element type"):
+        generate(op, [1])
+    with pytest.raises(ValueError, match="must keep all 2 dimensions"):
+        generate(op, [None], Pattern(2, (3, 3), (1,)))
+    with pytest.raises(ValueError, match="does not have every element"):
+        generate(op, [0], Pattern(2, (1, 3), (3,)))
+    folded = make_map([f32], lambda block, args: args, [Combiner.ADD])
+    with pytest.raises(ValueError, match="folded"):
+        generate(folded, [0])
+
+
+def test_text_that_is_not_llvm_ir() -> None:
+    with pytest.raises(RuntimeError, match="expected"):
+        compile_source("not a module")
