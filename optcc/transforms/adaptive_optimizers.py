@@ -7,16 +7,14 @@ from collections.abc import Callable
 import jax
 
 from optcc import base
-from optcc.transforms.adaptive import (
+from optcc.transforms.adam_variants import (
     scale_by_adamax,
     scale_by_amsgrad,
     scale_by_belief,
-    scale_by_novograd,
-    scale_by_optimistic_gradient,
     scale_by_radam,
-    scale_by_rss,
     scale_by_yogi,
 )
+from optcc.transforms.adaptive import scale_by_novograd, scale_by_optimistic_gradient, scale_by_rss
 from optcc.transforms.combining import chain
 from optcc.transforms.masking import masked
 from optcc.transforms.moments import DType, trace

@@ -128,7 +128,9 @@ def _examples(b: Builder, g: Tree) -> int:
     sizes = {shape[:1] for shape in shapes}
     if len(sizes) != 1 or () in sizes:
         path, shape = next(
-            (p, s) for p, s in zip(b.leaf_sets.paths(g.leaf_set), shapes, strict=True) if s[:1] != shapes[0][:1] or not s
+            (p, s)
+            for p, s in zip(b.leaf_sets.paths(g.leaf_set), shapes, strict=True)
+            if s[:1] != shapes[0][:1] or not s
         )
         raise ValueError(
             message(
