@@ -1,6 +1,7 @@
 """Train a small network on scikit-learn's handwritten digits with one chain under Optax and under optcc.
 
-Prints both loss curves and their largest difference, and saves a plot of them. Run: python examples/train_digits.py
+Prints both loss curves and their largest difference, and saves a plot of them. With `--layout packed` optcc keeps
+parameters and state in a few arrays, and the loss unpacks what it needs. Run: python examples/train_digits.py
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ def loss_fn(params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-def train(step: Callable[..., Any], state: Any, params: Any, steps: int) -> np.ndarray:
-    """The loss of each step; `step(grads, state, params)` returns new parameters and state."""
+def train(step: Callable[..., Any], state: Any, params: Any, steps: int, unpack: Callable[..., Any]) -> np.ndarray:
+    """The loss of each step; `step(grads, state, params)` returns new parameters and state.
+
+    `unpack` gives the layers; the gradients are those of what it is given.
+    """
     digits = load_digits()
     images = jnp.asarray(digits.data / 16.0, jnp.float32)
     labels = jnp.asarray(digits.target)
     order = np.random.default_rng(1).integers(0, len(labels), (steps, BATCH))
-    value_and_grad = jax.jit(jax.value_and_grad(loss_fn))
+    value_and_grad = jax.jit(jax.value_and_grad(lambda p, x, y: loss_fn(unpack(p), x, y)))
     losses: list[float] = []
     for batch in order:
         loss, grads = value_and_grad(params, images[batch], labels[batch])
@@ -88,25 +92,34 @@ def plot(curves: dict[str, np.ndarray], path: str) -> None:
     figure.savefig(path, dpi=120)
 
 
+def run(steps: int, layout: str) -> dict[str, np.ndarray]:
+    """The losses under both libraries, from the same parameters, on the same batches."""
+    sizes = (64, 128, 64, 10)
+    theirs = make_chain(optax, steps)
+    compiled = optcc.compile(make_chain(optcc, steps), init_params(sizes), layout=layout)
+    params, unpack = init_params(sizes), lambda p: p
+    if layout == "packed":
+        params, unpack = compiled.pack(params), compiled.unpack
+    return {
+        "Optax": train(optax_step(theirs), theirs.init(init_params(sizes)), init_params(sizes), steps, lambda p: p),
+        "optcc": train(compiled.step, compiled.init(init_params(sizes)), params, steps, unpack),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--layout", choices=("tree", "packed"), default="tree")
     parser.add_argument("--plot", default="train_digits.png", help="where the plot goes; '' for none")
     args = parser.parse_args()
 
-    sizes = (64, 128, 64, 10)
-    theirs = make_chain(optax, args.steps)
-    compiled = optcc.compile(make_chain(optcc, args.steps), init_params(sizes))
-    curves = {
-        "Optax": train(optax_step(theirs), theirs.init(init_params(sizes)), init_params(sizes), args.steps),
-        "optcc": train(compiled.step, compiled.init(init_params(sizes)), init_params(sizes), args.steps),
-    }
+    losses = run(args.steps, args.layout)
     print(f"{'step':>6} {'Optax':>10} {'optcc':>10}")
     for i in sorted({*range(0, args.steps, max(1, args.steps // 10)), args.steps - 1}):
-        print(f"{i:>6} {curves['Optax'][i]:>10.6f} {curves['optcc'][i]:>10.6f}")
-    print(f"largest difference: {np.max(np.abs(curves['Optax'] - curves['optcc'])):.2e}")
+        print(f"{i:>6} {losses['Optax'][i]:>10.6f} {losses['optcc'][i]:>10.6f}")
+    print(f"largest difference: {np.max(np.abs(losses['Optax'] - losses['optcc'])):.2e}")
     if args.plot:
-        plot(curves, args.plot)
+        plot(losses, args.plot)
         print(f"plot: {args.plot}")
 
 

@@ -8,6 +8,7 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 from optcc.dialect import (
     CallOp,
     Combiner,
+    Extent,
     JoinOp,
     MapOp,
     PackOp,
@@ -65,16 +66,25 @@ _MOVES = (ReshapeOp, PackOp, UnpackOp)
 """Ops that give values another shape."""
 
 
-def _rank(op: Operation) -> int:
-    """The order within a level: step and leaf arithmetic, maps over elements, what uses their results."""
-    if isinstance(op, MapOp | SweepOp):
-        return int(_touches_elements(op))
+_PER_LEAF, _AXES, _ELEMENTS, _AFTER = 1.0, 2.0, 3.0, 4.0
+
+
+def _rank(op: Operation) -> float:
+    """The order within a level: step arithmetic, maps from coarse extents to fine ones, what uses their results.
+
+    A value of a coarse extent is broadcast to a finer one within a level; the other way it takes a reduction.
+    """
+    if isinstance(op, SweepOp):
+        return _ELEMENTS
+    if isinstance(op, MapOp):
+        depth = op.domain.count(".")
+        return {Extent.ELEMENTS: _ELEMENTS, Extent.PER_LEAF: _PER_LEAF}.get(op.domain, _AXES - depth / 100)
     if isinstance(op, ReduceOp):
-        return 2 * op.tree.has_elements
+        return _AFTER if op.tree.has_elements else _AXES + 0.5
     if isinstance(op, CallOp):
-        return 2 * _touches_elements(op)
+        return _AFTER * _touches_elements(op)
     if isinstance(op, (SplitOp, JoinOp, *_MOVES)):
-        return 2 * any(isinstance(v.owner, Operation) for v in op.operands)
+        return _AFTER * any(isinstance(v.owner, Operation) for v in op.operands)
     return 0
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from tests import table_adaptive, table_structured
 from tests.rows import Row, decay, joined, not_scalars, warmup
-from tests.table_adaptive import ROWS
 from tests.trees import matrices_only
 
 TABLE = [
@@ -64,5 +64,6 @@ TABLE = [
     ),
     Row("adam_clip", lambda lib: lib.chain(lib.scale_by_adam(), lib.clip_by_global_norm(0.7)), reduces=True),
     Row("clip_lamb", lambda lib: lib.chain(lib.clip_by_global_norm(0.7), lib.lamb(0.1)), reduces=True),
-    *ROWS,
+    *table_adaptive.ROWS,
+    *table_structured.ROWS,
 ]

@@ -18,6 +18,7 @@ from optcc.expressions import parse_optimizer
 from optcc.params import load_params
 from optcc.passes import PASSES, PIPELINES
 from optcc.runtime.compiled import CompiledOptimizer
+from optcc.runtime.native import library
 
 EXPRESSION = "chain(clip_by_global_norm(1.0), adamw(3e-4))"
 TINY = '{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}'
@@ -78,6 +79,18 @@ def test_report_is_compile_emit_report() -> None:
     text = stdout("report", EXPRESSION, "--params", TINY)
     assert re.search(r"^sweeps: +2$", text, re.MULTILINE)
     assert stdout("compile", EXPRESSION, "--params", TINY, "--emit", "report") == text
+
+
+def test_report_of_a_backend() -> None:
+    text = stdout("report", EXPRESSION, "--params", TINY, "--backend", "stablehlo")
+    assert "sweep 0 runs as stablehlo: it was asked for" in text
+
+
+def test_compile_emits_kernels(compiled: CompiledOptimizer) -> None:
+    assert stdout("compile", EXPRESSION, "--params", TINY, "--emit", "llvm") == f"{compiled.llvm()}"
+    assert "sqrt" in stdout("compile", EXPRESSION, "--params", TINY, "--emit", "asm")
+    text = error("compile", EXPRESSION, "--params", TINY, "--emit", "llvm", "--backend", "stablehlo")
+    assert text == "no sweep of this optimizer has a native kernel\n  where: --emit llvm"
 
 
 def test_compile_gpt2_has_two_sweeps() -> None:
@@ -152,7 +165,7 @@ def test_parameters_that_are_no_floats(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "int_params.py").write_text("import numpy as np\nparams = {'n': np.zeros(3, np.int32)}\n")
     monkeypatch.chdir(tmp_path)
     text = error("compile", "adam(1e-3)", "--params", "int_params:params")
-    assert text.startswith("a parameter must be a real float array, got int32[3]\n  where: leaf 'n'\n  fix:   ")
+    assert text.startswith("a parameter must be a float or complex array, got int32[3]\n  where: leaf 'n'\n  fix:   ")
 
 
 # opt
@@ -331,6 +344,21 @@ def test_list() -> None:
     assert re.search(r"^gpt2 +148 +124,439,808 +float32 ", stdout("list", "params"), re.MULTILINE)
     everything = stdout("list")
     assert all(title in everything.split() for title in ("optimizers", "schedules", "passes", "pipelines", "params"))
+    assert everything.splitlines()[-1].startswith("native CPU kernels: ")
+
+
+def test_list_says_why_there_are_no_native_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_FOLDER", tmp_path)
+    text = stdout("list")
+    assert "native CPU kernels: not available: optcc was installed without its native library" in text
+    assert "fix:   install g++ or clang++" in text
+
+
+def test_native_backend_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_FOLDER", tmp_path)
+    text = error("report", EXPRESSION, "--params", TINY, "--backend", "native")
+    assert text.startswith("optcc was installed without its native library: ")
+    assert "0 of 2 sweeps native" in stdout("report", EXPRESSION, "--params", TINY)
 
 
 def test_version() -> None:

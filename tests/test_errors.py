@@ -92,7 +92,7 @@ def test_params_missing():
 
 def test_integer_parameters():
     text = fails(TypeError, lambda: optcc.adam(0.1).init({"steps": jnp.arange(3)}))
-    assert "a parameter must be a real float array, got int32[3]" in text
+    assert "a parameter must be a float or complex array, got int32[3]" in text
     assert "where: leaf 'steps'" in text
 
 

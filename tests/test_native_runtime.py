@@ -25,14 +25,19 @@ from tests.native.kernels import (
     SHAPES,
     SIZES,
     SUM,
+    Layout,
+    add,
     axes,
     axpy,
     axpy_attributes,
     call,
     compile_kernel,
     device,
+    fold_nothing,
     name_of,
     numbers,
+    packed_axes,
+    packed_axpy,
     per_leaf_sums,
     random_leaves,
     registered,
@@ -126,6 +131,13 @@ def test_folds_over_axes() -> None:
         np.testing.assert_array_equal(maxima[i], np.max(leaf, axis=1, initial=-np.inf))
 
 
+@pytest.mark.parametrize("shapes", [SIZES, SHAPES])
+def test_fold_along_nothing(shapes: Any) -> None:
+    x = random_leaves(shapes, 5)
+    for leaf, other in zip(jax.jit(fold_nothing)(device(x)), x, strict=True):
+        np.testing.assert_array_equal(leaf, other)
+
+
 def test_max_of_nan_is_nan() -> None:
     registered(AXPY)
     for place in (0, 99_999):
@@ -171,6 +183,113 @@ def rounded(exact: float, info: Any) -> float:
     unit = Fraction(2) ** max(int(exponent) - 1 - info.nmant, info.minexp - info.nmant)
     result = round(Fraction(exact) / unit) * unit  # Fraction rounds ties to even
     return float(result) if abs(result) <= Fraction(float(info.max)) else float(np.copysign(np.inf, exact))
+
+
+# Packed arrays
+
+
+@pytest.mark.parametrize("packed", ["pg", "p", "g"])
+def test_packed_is_like_unpacked(packed: str) -> None:
+    registered(AXPY)
+    w, p, g = inputs()
+    layout = Layout.of(SIZES, 3)
+    scalars = jnp.float32(0.1), jnp.array(w)
+    expected = jax.jit(axpy)(*scalars, device(p), device(g))
+    operands = [jnp.array(layout.pack(x)) if name in packed else device(x) for name, x in (("p", p), ("g", g))]
+    found = jax.jit(lambda *args: packed_axpy(*args, layout=layout))(*scalars, *operands)
+    new = found[0]
+    if "p" in packed:
+        new = layout.unpack(found[0])
+        np.testing.assert_array_equal(found[0], layout.pack(new), "what is between the leaves")
+    for leaf, other in zip(jax.tree.leaves((new, *found[1:])), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(leaf, other)
+
+
+def test_packed_leaves_of_rank_2() -> None:
+    x, r = random_leaves(SHAPES, 3), random_leaves([shape[:1] for shape in SHAPES], 4)
+    matrices, rows = Layout.of(SHAPES, 3), Layout.of([shape[:1] for shape in SHAPES], 5)
+    step = jax.jit(lambda x, r: packed_axes(x, r, matrices, rows))
+    new, *folds = step(jnp.array(matrices.pack(x)), jnp.array(rows.pack(r)))
+    leaves = matrices.unpack(new)
+    np.testing.assert_array_equal(new, matrices.pack(leaves), "what is between the leaves")
+    expected = jax.jit(axes)(device(x), device(r))
+    for leaf, other in zip(jax.tree.leaves((leaves, *folds)), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(leaf, other)
+
+
+def test_donated_packed_leaves_are_overwritten() -> None:
+    registered(AXPY)
+    w, p, g = inputs()
+    layout = Layout.of(SIZES, 3)
+    buffer = jnp.array(layout.pack(p))
+    place = buffer.unsafe_buffer_pointer()
+    step = jax.jit(lambda *args: packed_axpy(*args, layout=layout), donate_argnums=2)
+    found = step(jnp.float32(0.1), jnp.array(w), buffer, jnp.array(layout.pack(g)))
+    check_axpy((layout.unpack(found[0]), *found[1:]), expected_axpy(0.1, w, p, g))
+    assert found[0].unsafe_buffer_pointer() == place
+    assert buffer.is_deleted()
+
+
+def test_some_leaves_of_a_buffer() -> None:
+    """Two calls on one buffer, each on some of the leaves, in a loop."""
+    registered(AXPY)
+    w, p, g = inputs()
+    layout = Layout.of(SIZES, 3)
+    halves = [Layout(layout.shapes[i::2], layout.offsets[i::2], layout.size) for i in range(2)]
+
+    @jax.jit
+    def steps(w: jax.Array, p: jax.Array, g: jax.Array) -> jax.Array:
+        def body(_: Any, p: jax.Array) -> jax.Array:
+            for i, half in enumerate(halves):
+                p = packed_axpy(jnp.float32(0.1), w[i::2], p, g, half)[0]
+            return p
+
+        return jax.lax.fori_loop(0, 3, body, p)
+
+    found = steps(jnp.array(w), jnp.array(layout.pack(p)), jnp.array(layout.pack(g)))
+    for _ in range(3):
+        p = expected_axpy(0.1, w, p, g)[0]
+    np.testing.assert_array_equal(found, layout.pack(p))
+
+
+# The order of the leaves of x and of those of y, and the elements between them.
+ORDERS: dict[str, tuple[list[int], list[int], int]] = {
+    "all follow each other": ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], 0),
+    "in x only": ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], 0),
+    "some": ([3, 4, 0, 1, 2], [0, 1, 2, 3, 4], 0),
+    "none": ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], 2),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_leaves_that_follow_each_other(order: str) -> None:
+    x_order, y_order, gap = ORDERS[order]
+    sizes = [5, 70_000, 0, 1, 33]
+    offsets = [[sum(sizes[j] + gap for j in order[: order.index(i)]) for i in range(5)] for order in (x_order, y_order)]
+    layouts = [Layout(tuple((n,) for n in sizes), tuple(starts), sum(sizes) + 5 * gap + 3) for starts in offsets]
+    x, y = random_leaves(sizes, 1), random_leaves(sizes, 2)
+    operands = [jnp.array(layout.pack(leaves)) for layout, leaves in zip(layouts, (x, y), strict=True)]
+    found = jax.jit(lambda x, y: add(x, y, sizes, *offsets))(*operands)
+    np.testing.assert_array_equal(found, layouts[0].pack([a + b for a, b in zip(x, y, strict=True)]))
+
+
+def test_packed_leaves_that_are_read_may_overlap() -> None:
+    registered(AXPY)
+    w, p, g = inputs((4, 3))
+    layout = Layout(((4,), (3,)), (0, 1), 4)
+    step = jax.jit(lambda *args: packed_axpy(*args, layout=layout))
+    found = step(jnp.float32(0.1), jnp.array(w), device(p), jnp.array(g[0]))
+    check_axpy(found, expected_axpy(0.1, w, p, [g[0], g[0][1:]]))
+
+
+@pytest.mark.parametrize("size", [0, 8])
+def test_no_packed_leaves(size: int) -> None:
+    registered(AXPY)
+    p = jnp.arange(size, dtype=jnp.float32)
+    step = jax.jit(lambda *args: packed_axpy(*args, layout=Layout((), (), size)))
+    found = step(jnp.float32(0.1), jnp.zeros(0, jnp.float32), p, p)
+    np.testing.assert_array_equal(found[0], p)
+    assert (found[2].shape, float(found[3]), float(found[4])) == ((0,), 0.0, -np.inf)
 
 
 # Threads and processes
@@ -341,6 +460,27 @@ ATTRIBUTES: dict[str, tuple[dict[str, Any], str]] = {
     "writes twice": ({"result_writes": numbers(0, 0, -1, -1, -1)}, "two results overwrite array operand 0"),
     "fold writes": ({"result_writes": numbers(0, -1, 0, -1, -1)}, "result 2 is folded and cannot overwrite"),
     "writes another type": ({"array_dtypes": numbers(16, 11)}, "result 0 overwrites array operand 0 of another type"),
+    "count of tables": ({"array_packed": numbers(0)}, "attribute 'array_packed' has 1 numbers, expected 2"),
+    "table": ({"array_packed": numbers(-1, 2)}, "array operand 1 has the table 2, expected -1 to 1"),
+    "negative table": ({"array_packed": numbers(-2, 0)}, "array operand 0 has the table -2, expected -1 to 1"),
+    "no offsets": ({"array_packed": numbers(0, -1)}, "attribute 'offsets': Unexpected attribute"),
+    "count of offsets": (
+        {"array_packed": numbers(-1, 1), "offsets": numbers(0, 4)},
+        "attribute 'offsets' has 2 numbers, expected 4",
+    ),
+    "offsets of nothing": ({"offsets": numbers(0, 4)}, "attribute 'offsets' has 2 numbers, expected 0"),
+    "negative offset": (
+        {"array_packed": numbers(-1, 0), "offsets": numbers(0, -1)},
+        "attribute 'offsets': leaf 1 of array operand 1 starts at element -1",
+    ),
+    "huge offset": (
+        {"array_packed": numbers(-1, 0), "offsets": numbers(2**62, 0)},
+        "attribute 'offsets': leaf 0 of array operand 1 starts at element 4611686018427387904",
+    ),
+    "overlap": (
+        {"array_packed": numbers(0, -1), "offsets": numbers(2, 0)},
+        "attribute 'offsets': the leaves 0 and 1 of array operand 0 overlap, and a result overwrites it",
+    ),
     "fold of integers": ({"result_dtypes": numbers(11, 11, 4, 11, 11)}, "result 2 is folded into S32, expected F16"),
 }
 
@@ -386,6 +526,49 @@ def test_buffers_are_checked(case: str) -> None:
     assert "optcc_sweep, kernel 'optcc_" in str(caught.value)
 
 
+PACKED: dict[str, tuple[dict[str, Any], str]] = {
+    "operands": ({"array_packed": numbers(0, -1)}, "got 4 operands, expected 5"),
+    "type": (
+        {"array_dtypes": numbers(11, 16)},
+        r"operand 3 \(array operand 1\) has 10 elements of F32, expected BF16",
+    ),
+    "size": ({"offsets": numbers(3, 8)}, r"operand 2 \(array operand 0\) has 10 elements .* leaf 1 ends at element 11"),
+    "size for an empty leaf": (
+        {"dims": numbers(4, 0), "offsets": numbers(0, 11)},
+        r"operand 2 \(array operand 0\) has 10 elements .* leaf 1 ends at element 11",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PACKED)
+def test_packed_buffers_are_checked(case: str) -> None:
+    changes, text = PACKED[case]
+    with pytest.raises(jax.errors.JaxRuntimeError, match=f"INVALID_ARGUMENT: .*{text}"):
+        run_packed(10, {2: 0}, **changes)
+
+
+def test_size_of_a_packed_result_is_checked() -> None:
+    text = r"result 0 \(map result 0\) has 9 elements of F32, expected 10 elements of F32"
+    with pytest.raises(jax.errors.JaxRuntimeError, match=text):
+        run_packed(9, {})
+
+
+def test_alias_of_a_packed_result_is_checked() -> None:
+    text = r"result 0 \(map result 0\) must overwrite operand 2 \(array operand 0\), but lies in another buffer"
+    with pytest.raises(jax.errors.JaxRuntimeError, match=text):
+        run_packed(10, {})
+
+
+def run_packed(size: int, aliases: dict[int, int], **changes: Any) -> None:
+    registered(AXPY)
+    f32 = jnp.float32
+    packing = {"array_packed": numbers(0, 0), "offsets": numbers(0, 5)}
+    attributes = axpy_attributes([4, 3], **{**packing, **changes})
+    results = [jax.ShapeDtypeStruct(shape, f32) for shape in ((size,), (4,), (3,), (2,), (), ())]
+    step = jax.jit(lambda *operands: call(attributes, operands, results, aliases))
+    jax.block_until_ready(step(f32(0.1), jnp.ones(2, f32), jnp.ones(10, f32), jnp.ones(10, f32)))
+
+
 def test_missing_attribute() -> None:
     attributes = axpy_attributes([4])
     del attributes["result_writes"]
@@ -408,11 +591,6 @@ def test_alias_is_checked() -> None:
 
 
 # The library
-
-
-def test_nothing_is_loaded_on_import() -> None:
-    code = "import optcc; from optcc.runtime.native import library; print(library._load.cache_info().currsize)"
-    assert python(code) == "0\n"
 
 
 def test_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

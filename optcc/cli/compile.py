@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 PHASES = ("build", "passes", "trace and lower", "XLA")
-STAGES = ("optim", "sweeps", "stablehlo", "hlo", "report")
+STAGES = ("optim", "sweeps", "stablehlo", "hlo", "llvm", "asm", "report")
 """What `--emit` takes besides the names of passes."""
 
 _params_option = click.option(
@@ -28,6 +28,21 @@ _params_option = click.option(
     metavar="PARAMS",
     help="The parameters' shapes: a preset (`optcc list params`), a .safetensors or .npz file, module:attribute, or "
     'JSON such as \'{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}\'.',
+)
+_backend_option = click.option(
+    "--backend",
+    type=click.Choice(["auto", "native", "stablehlo"]),
+    default="auto",
+    show_default=True,
+    help="What runs the sweeps: optcc's own kernels (native, on CPU), XLA's, or own ones where they are available.",
+)
+_examples_option = click.option(
+    "--examples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many examples the gradients have, for an optimizer that takes those of single examples, as dpsgd does.",
 )
 _output_option = click.option("-o", "output", metavar="FILE", help="Where to write; default standard output.")
 
@@ -44,16 +59,21 @@ class CompileError(OptccError):
     default="sweeps",
     show_default=True,
     metavar="|".join(STAGES),
-    help="What to print; the name of a pass stands for the IR after it.",
+    help="What to print; the name of a pass stands for the IR after it, llvm and asm for the native kernels as LLVM "
+    "optimized them for this machine.",
 )
 @click.option("--print-ir-after-all", is_flag=True, help="Print the module after every pass to standard error.")
 @click.option("--verify-each", is_flag=True, help="Verify the module after every pass.")
 @click.option("--time-passes", is_flag=True, help="Print the time of every pass to standard error.")
+@_backend_option
+@_examples_option
 @_output_option
 def compile_command(
     expression: str,
     params: str,
     emit: str,
+    backend: str,
+    examples: int,
     print_ir_after_all: bool,
     verify_each: bool,
     time_passes: bool,
@@ -61,7 +81,8 @@ def compile_command(
 ) -> None:
     """Compile the step of an optimizer for parameters of given shapes, and print a stage of it.
 
-    EXPR is an optimizer, for instance "chain(clip_by_global_norm(1.0), adamw(3e-4))"; see `optcc list`.
+    EXPR is an optimizer, for instance "chain(clip_by_global_norm(1.0), adamw(3e-4))"; see `optcc list`. For lookahead
+    the parameters are LookaheadParams, fast and slow ones of the shapes given.
     """
     from optcc.cli.passes import PassOptions
     from optcc.expressions import parse_optimizer
@@ -73,7 +94,7 @@ def compile_command(
     options = PassOptions(verify_each=verify_each, print_each=print_ir_after_all, time_each=time_passes)
     with _wide_enough(shapes), Phases(PHASES, quiet=print_ir_after_all) as phases:
         phases.enter("build")
-        compiled = _build(tx, shapes)
+        compiled = _build(tx, _parameters_of(tx, shapes), backend, examples)
         phases.enter("passes")
         _run_passes(compiled, options)
         text = _emit(compiled, emit, phases)
@@ -83,14 +104,16 @@ def compile_command(
 @click.command("report")
 @click.argument("expression", metavar="EXPR")
 @_params_option
+@_backend_option
+@_examples_option
 @_output_option
 @click.pass_context
-def report_command(ctx: click.Context, expression: str, params: str, output: str | None) -> None:
+def report_command(ctx: click.Context, **options: Any) -> None:
     """Say what the compiled step of an optimizer costs: sweeps, bytes against the floor, kernels, aliasing.
 
     The same as `optcc compile EXPR --emit report`.
     """
-    ctx.invoke(compile_command, expression=expression, params=params, emit="report", output=output)
+    ctx.invoke(compile_command, emit="report", **options)
 
 
 def _check_stage(emit: str) -> None:
@@ -117,10 +140,21 @@ def _wide_enough(shapes: Any) -> AbstractContextManager[Any]:
     return jax.enable_x64(True) if wide else nullcontext()
 
 
-def _build(tx: GradientTransformation, shapes: Any) -> CompiledOptimizer:
+def _parameters_of(tx: GradientTransformation, shapes: Any) -> Any:
+    """The parameters that an optimizer takes: those given, or for lookahead fast and slow ones."""
+    from optcc.base import LookaheadParams
+    from optcc.ir.definition import Definition, definition_of
+
+    def has_lookahead(definition: Definition) -> bool:
+        return definition.name == "lookahead" or any(map(has_lookahead, definition.children))
+
+    return LookaheadParams.init_synced(shapes) if has_lookahead(definition_of(tx)) else shapes
+
+
+def _build(tx: GradientTransformation, shapes: Any, backend: str, examples: int) -> CompiledOptimizer:
     from optcc import compilation
 
-    compiled = _as_user_error(lambda: compilation.compile(tx, shapes))
+    compiled = _as_user_error(lambda: compilation.compile(tx, shapes, backend=backend, examples=examples))
     _as_user_error(lambda: compiled.program)
     return compiled
 
@@ -157,6 +191,11 @@ def _check_device() -> None:
 
 
 def _emit(compiled: CompiledOptimizer, emit: str, phases: Phases) -> str:
+    if emit in ("llvm", "asm"):
+        text = compiled.llvm() if emit == "llvm" else compiled.asm()
+        if not text:
+            raise CompileError(message("no sweep of this optimizer has a native kernel", f"--emit {emit}"))
+        return text
     if emit in ("stablehlo", "hlo", "report"):
         phases.enter("trace and lower")
         _check_device()

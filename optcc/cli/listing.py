@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 KINDS = ("optimizers", "transforms", "schedules", "passes", "pipelines", "params")
 EVERYTHING = "all"
@@ -28,6 +29,8 @@ def list_command(kind: str) -> None:
     with console.capture() as captured:  # rich itself would end the process when the reader of the output is gone
         for one in KINDS if kind == EVERYTHING else (kind,):
             console.print(_table(one))
+        if kind == EVERYTHING:
+            console.print(_native())
     click.echo(captured.get(), nl=False)
 
 
@@ -65,11 +68,11 @@ def _functions(kind: str) -> Table:
 
 
 def _kind(function: Callable[..., Any]) -> str:
-    """The table a function belongs in, by the module that defines it."""
-    parts = function.__module__.split(".")
-    if "schedules" in parts:
+    """The table a function belongs in: optimizers are what takes a learning rate first."""
+    if ".schedules." in function.__module__:
         return "schedules"
-    return "optimizers" if "optimizers" in parts else "transforms"
+    first = next(iter(inspect.signature(function).parameters), "")
+    return "optimizers" if first == "learning_rate" and function.__name__ != "scale_by_learning_rate" else "transforms"
 
 
 def _passes() -> Table:
@@ -105,6 +108,15 @@ def _presets() -> Table:
         count = sum(math.prod(leaf.shape) for leaf in leaves)
         table.add_row(name, str(len(leaves)), f"{count:,}", _unique(str(x.dtype) for x in leaves), preset.source)
     return table
+
+
+def _native() -> Text:
+    from rich.text import Text
+
+    from optcc.runtime.native import unavailable_reason
+
+    reason = unavailable_reason()
+    return Text(f"native CPU kernels: not available: {reason}" if reason else "native CPU kernels: available")
 
 
 def _unique(names: Iterable[str]) -> str:

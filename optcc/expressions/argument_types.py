@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import inspect
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -25,8 +26,9 @@ _WORDS: dict[Any, str] = {
 
 def hints_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     """The declared types of a function's parameters; none if they cannot be resolved."""
+    target = inspect.unwrap(function)
     try:
-        return get_type_hints(function)
+        return get_type_hints(target.__init__ if isinstance(target, type) else target)
     except NameError:  # a type that is imported for type checkers only
         return {}
 

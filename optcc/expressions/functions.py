@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -13,16 +14,33 @@ FAMILIES = ("transforms", "wrappers", "schedules")
 
 @cache
 def callables() -> Mapping[str, Callable[..., Any]]:
-    """Those functions of optcc's public list that are defined in `FAMILIES`."""
+    """Those functions of optcc's public list that are defined in `FAMILIES`, and the classes that stand for a pair."""
     import optcc
 
-    found: dict[str, Callable[..., Any]] = {}
-    for namespace in (optcc.schedules, optcc):
+    found: dict[str, Callable[..., Any]] = {"MultiSteps": _to_pair(optcc.MultiSteps)}
+    for namespace in (optcc.schedules, optcc.contrib, optcc):
         for name in dir(namespace):
             function = getattr(namespace, name)
             if inspect.isfunction(function) and family(function) in FAMILIES and not name.startswith("_"):
                 found[name] = function
     return dict(sorted(found.items()))
+
+
+def is_contrib(name: str) -> bool:
+    """Whether a function may be written with `contrib.` in front."""
+    import optcc
+
+    return hasattr(optcc.contrib, name)
+
+
+def _to_pair(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """A class whose objects are used as an init/update pair, as a function that returns the pair."""
+
+    @functools.wraps(wrapper, updated=())
+    def make(*args: Any, **kwargs: Any) -> Any:
+        return wrapper(*args, **kwargs).gradient_transformation()
+
+    return make
 
 
 def family(function: Callable[..., Any]) -> str:

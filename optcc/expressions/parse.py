@@ -14,7 +14,7 @@ from optcc.base import GradientTransformation
 from optcc.errors import ExpressionError, OptccError, did_you_mean, message
 from optcc.expressions.argument_types import describe, fits, hints_of, kind_of
 from optcc.expressions.excerpt import excerpt
-from optcc.expressions.functions import callables, signature_of
+from optcc.expressions.functions import callables, is_contrib, signature_of
 
 MAX_LENGTH = 10_000
 """Characters of an expression."""
@@ -29,6 +29,7 @@ DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 _DTYPE_PREFIXES = ("", "jnp.", "jax.numpy.", "np.", "numpy.")
 _CALL_PREFIXES = tuple(f"{library}{part}" for library in ("", "optcc.", "optax.") for part in ("", "schedules."))
+_CONTRIB_PREFIXES = ("contrib.", "optcc.contrib.", "optax.contrib.")
 _CAUSES = (TypeError, ValueError, NotImplementedError, ArithmeticError, OptccError)
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -178,13 +179,18 @@ class _Source:
     def _nearest(self, name: str, known: Collection[str]) -> str:
         """A hint for an unknown name, if its prefix is one that names may have."""
         prefix, _, short = name.rpartition(".")
-        if f"{prefix}.".lstrip(".") not in (*_CALL_PREFIXES, *_DTYPE_PREFIXES):
+        start = f"{prefix}.".lstrip(".")
+        if start in _CONTRIB_PREFIXES and short not in known:
+            return did_you_mean(short, [name for name in known if is_contrib(name)])
+        if start not in (*_CALL_PREFIXES, *_DTYPE_PREFIXES):
             return f"write {short}, without '{prefix}.'" if short in known else ""
         return did_you_mean(short, known)
 
     def _function(self, name: str) -> Callable[..., Any] | None:
         short = name.rpartition(".")[2]
-        return callables().get(short) if name.removesuffix(short) in _CALL_PREFIXES else None
+        prefix = name.removesuffix(short)
+        allowed = prefix in _CALL_PREFIXES or (prefix in _CONTRIB_PREFIXES and is_contrib(short))
+        return callables().get(short) if allowed else None
 
     def _call(self, node: ast.Call, depth: int) -> Any:
         if not isinstance(node.func, ast.Name | ast.Attribute):

@@ -28,6 +28,7 @@ from optcc.errors import message
 from optcc.ir.definition import Definition
 from optcc.ir.dtypes import default_float, type_of
 from optcc.ir.naming import Path, hyper_names
+from optcc.ir.program import at_once
 from optcc.ir.trees import TreeEmitter
 from optcc.ir.values import PYTHON, Key, Scalar, Tree
 
@@ -119,7 +120,8 @@ class Builder(TreeEmitter):
             op = self.add(HyperOp(key, f64, FloatAttr(float(value), f64)))
             result = Scalar(self, op.results[0], PYTHON, weak=True)
         else:
-            array = jnp.asarray(value)
+            with at_once(value):
+                array = jnp.asarray(value)
             if array.ndim or not jnp.issubdtype(array.dtype, jnp.number):
                 raise TypeError(
                     message(
@@ -130,7 +132,8 @@ class Builder(TreeEmitter):
                 )
             dtype = array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else default_float()
             op = self.add(HyperOp(key, type_of(dtype)))
-            self.bindings[key] = array.astype(dtype)
+            with at_once(value):
+                self.bindings[key] = array.astype(dtype)
             result = Scalar(self, op.results[0], np.dtype(dtype), weak=bool(array.aval.weak_type))
         op.results[0].name_hint = name
         self._hypers[key] = result

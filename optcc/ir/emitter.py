@@ -57,6 +57,7 @@ class Emitter:
         """A tree of one number over a leaf set, with the dtype of each group."""
 
         def part(k: int) -> SSAValue:
+            self._check_real(dtypes[k])
             type_ = type_of(compute_dtype(dtypes[k]))
             inputs = [self.scalar_as(value, type_)] if isinstance(value, Scalar) else []
 
@@ -66,6 +67,12 @@ class Emitter:
             return self._map(leaf_set.groups[k], inputs, body, type_, extent=extent)
 
         return Tree(self, leaf_set, {k: part(k) for k in leaf_set.groups}, dtypes, extent=extent)
+
+    def _check_real(self, dtype: Any) -> None:
+        """Raises TypeError for a complex dtype, of which bodies know the parts only."""
+        if jnp.issubdtype(dtype, jnp.complexfloating):
+            fix = "wrap it: split_real_and_imaginary(...)"
+            raise TypeError(message("this transformation works on real arrays only", self.where_in_chain, fix))
 
     def full_like(self, tree: Tree, value: float | Scalar, dtype: Any = None, *, extent: str = Extent.ELEMENTS) -> Tree:
         """A tree of one number over the leaves of `tree`, of `dtype` or of its dtypes."""
@@ -200,9 +207,7 @@ class Emitter:
         dtypes: dict[int, np.dtype] = {}
         for k, symbol in leaf_set.groups.items():
             dtype = _promote([_logical(v, k) for v in values])
-            if jnp.issubdtype(dtype, jnp.complexfloating):
-                fix = "wrap it: split_real_and_imaginary(...)"
-                raise TypeError(message("this transformation works on real arrays only", self.where_in_chain, fix))
+            self._check_real(dtype)
             element = type_of(compute_dtype(dtype))
             inputs: list[SSAValue] = []
             slots: list[float | None] = []

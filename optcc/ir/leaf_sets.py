@@ -14,6 +14,9 @@ from optcc.ir.values import LeafSet
 
 Shape = tuple[int, ...]
 
+PARAMETERS = "all"
+"""The leaf set of the parameters."""
+
 
 class LeafSets:
     """Defines leaf sets in the block of a module, in front of the function that uses them."""
@@ -93,12 +96,17 @@ class LeafSets:
         return LeafSet(root.root, subset.structure, groups, members)
 
     def reshaped(self, old: LeafSet, name: str, shape_of: Callable[[Shape], Shape]) -> LeafSet:
-        """The same leaves with other shapes, for an array that a state keeps of each."""
+        """The same leaves with other shapes, for an array that a state keeps of each.
+
+        Leaves that are not the parameters' are known by the shapes in the state: there the result is a root of its own.
+        """
         groups: dict[int, str] = {}
         for k, symbol in old.groups.items():
             leaves = tuple(Leaf(leaf.path, shape_of(leaf.shape)) for leaf in self.leaves(symbol))
             groups[k] = self.define(f"{symbol}_{name}", leaves)
-        return LeafSet(old.root, old.structure, groups, dict(old.members))
+        same = all(self.leaves(groups[k]) == self.leaves(symbol) for k, symbol in old.groups.items())
+        root = old.root if same or old.root == PARAMETERS else f"{old.root}_{name}"
+        return LeafSet(root, old.structure, groups, dict(old.members))
 
     def partition(self, old: LeafSet, selected: Sequence[bool], structures: tuple[Any, Any]) -> tuple[LeafSet, LeafSet]:
         """The leaves selected, in tree order, and the rest, with the structures given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp, StringAttr
 
 from optcc.dialect import SLOT, Leaf
@@ -82,6 +84,12 @@ def unpack_arguments(ports: Sequence[Port], values: Sequence[Any]) -> list[Any]:
 def pack_results(ports: Sequence[Port], values: Sequence[Any]) -> list[Any]:
     """Results with the leaves of every packed tree in one array."""
     return [port.packing.pack(v) if port.packing else v for port, v in zip(ports, values, strict=True)]
+
+
+def at_once(*values: Any) -> AbstractContextManager[Any]:
+    """Where JAX computes at once even while it traces a user's function, unless one of the values is traced itself."""
+    is_traced = any(isinstance(value, Tracer) for value in values)
+    return nullcontext() if is_traced else jax.ensure_compile_time_eval()
 
 
 def is_key(x: Any) -> bool:

@@ -24,18 +24,22 @@ def flatten(b: Builder, tree: Tree) -> Tree:
     """All values of a tree as one vector, in tree order, in the dtype that they promote to."""
     dtype = np.dtype(jnp.result_type(*tree.dtypes.values())) if tree.dtypes else np.dtype(np.float32)
     whole = _one_group(b, tree.leaf_set)
-    values = list(b.cast(tree, dtype).parts.values())
-    type_ = TreeType.of(type_of(compute_dtype(dtype)), whole)
-    value = values[0] if len(values) == 1 else b.add(JoinOp(values, type_)).results[0]
     size = sum(leaf.size for leaf in b.leaf_sets.leaves(whole))
     name = b.unique_name("flat").replace(".", "_")
     target = b.leaf_sets.root(name, jax.tree.structure(0), [Leaf("flat", (size,))], [("flat",)])
+    values = list(b.cast(tree, dtype).parts.values())
+    if not values:
+        return b.full(target, 0.0, {0: dtype})
+    type_ = TreeType.of(type_of(compute_dtype(dtype)), whole)
+    value = values[0] if len(values) == 1 else b.add(JoinOp(values, type_)).results[0]
     flat = b.add(ReshapeOp(value, TreeType.of(type_.element, target.groups[0]))).results[0]
     return Tree(b, target, {0: flat}, {0: dtype})
 
 
 def unflatten(b: Builder, flat: Tree, like: LeafSet) -> Tree:
     """The inverse of `flatten`, over the leaves given; the dtype stays that of the vector."""
+    if not like.groups:
+        return Tree(b, like, {}, {})
     whole, value = _one_group(b, like), flat.parts[0]
     assert isinstance(value.type, TreeType)
     type_ = value.type.with_leaves(whole)

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
-from optcc.dialect import CallOp, Combiner, JoinOp, SplitOp, SweepOp, TreeType, leaf_set
+from optcc.dialect import CallOp, JoinOp, SplitOp, SweepOp, TreeType, shapes_of
 from optcc.passes.utils import argument_slots
 from optcc.passes.width import element_bytes
 
@@ -60,19 +60,20 @@ def cost_of(function: FuncOp) -> Cost:
     read = sum(tree_bytes(function, a) for a in trees if _is_computed_with(a))
     written = sum(tree_bytes(function, v) for v in returned if not isinstance(v, BlockArgument))
     slots = dict(zip(function.args, argument_slots(function), strict=True))
-    parameters = sum(tree_bytes(function, a) // _width(a) for a in trees if slots[a].split("/")[0] == "updates")
+    # Gradients may have an axis of examples; parameters are not always there.
+    names = {slots[a].split("/")[0] for a in trees}
+    counted = next((name for name in ("params", "params.fast") if name in names), "updates")
+    parameters = sum(tree_bytes(function, a) // _width(a) for a in trees if slots[a].split("/")[0] == counted)
     return Cost(sweeps, read + written, parameters, barriers)
 
 
 def _sweep(op: SweepOp) -> SweepCost:
     read = sum(tree_bytes(op, v) for m in op.maps for v in dict.fromkeys(m.inputs))
-    written = sum(
-        tree_bytes(op, r) for m in op.maps for r, kind in zip(m.outputs, m.kinds, strict=True) if kind is Combiner.NONE
-    )
+    written = sum(tree_bytes(op, result) for result in op.outputs)
     fresh = tuple(
         result.name_hint or f"result {i}"
         for i, (result, name) in enumerate(zip(op.outputs, op.writes, strict=True))
-        if not name.data and tree_bytes(op, result)
+        if not name.data and isinstance(result.type, TreeType) and result.type.has_elements
     )
     return SweepCost(read, written, fresh, _waits_for(op))
 
@@ -85,21 +86,26 @@ def _waits_for(op: SweepOp) -> tuple[str, ...]:
     while work:
         value = work.pop()
         owner = value.owner
-        if isinstance(owner, SweepOp) and not tree_bytes(op, value):
-            scope = "each leaf" if isinstance(value.type, TreeType) else "the whole tree"
-            found[f"a reduction over {scope}"] = None
+        if isinstance(owner, SweepOp) and not (isinstance(value.type, TreeType) and value.type.has_elements):
+            found[f"a reduction over {_scope(value.type)}"] = None
         if isinstance(owner, Operation) and owner not in seen and not isinstance(owner, SweepOp):
             seen.add(owner)
             work += owner.operands
     return tuple(sorted(found))
 
 
+def _scope(folded: Attribute) -> str:
+    if not isinstance(folded, TreeType):
+        return "the whole tree"
+    return "each leaf" if folded.is_per_leaf else "axes of each leaf"
+
+
 def tree_bytes(user: Operation, value: SSAValue) -> int:
-    """Bytes of a value that has elements; 0 for a scalar or a per-leaf value."""
+    """Bytes of a value that has elements or an axis extent; 0 for a scalar or a per-leaf value."""
     type_ = value.type
-    if not isinstance(type_, TreeType) or not type_.has_elements:
+    if not isinstance(type_, TreeType) or type_.is_per_leaf:
         return 0
-    return element_bytes(type_.element) * sum(math.prod(leaf.shape) for leaf in leaf_set(user, type_.leaves))
+    return element_bytes(type_.element) * sum(map(math.prod, shapes_of(user, type_)))
 
 
 def _width(value: SSAValue) -> int:

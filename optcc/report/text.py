@@ -10,7 +10,10 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from optcc.dialect import SweepOp
+from optcc.lowering.native import why_not_native
 from optcc.report.cost import Cost, cost_of
+from optcc.runtime.backends import why_no_native_calls
 from optcc.runtime.stages import function_of
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ def _executable(compiled: CompiledOptimizer, cost: Cost) -> list[str]:
     expected = compiled.donated_bytes
     kernels = kernel_count(compiled.hlo())
     lines = [
-        f"backend:         stablehlo, on {jax.default_backend()}",
+        *_backends(compiled),
         f"kernels:         {kernels} (instructions of XLA's entry computation that run)",
         f"aliased:         {_size(stats.alias_size_in_bytes)} of {_size(expected)} of state and parameters",
         f"temporaries:     {_size(stats.temp_size_in_bytes)}",
@@ -70,6 +73,38 @@ def _executable(compiled: CompiledOptimizer, cost: Cost) -> list[str]:
     if stats.alias_size_in_bytes < expected:
         notes.append(f"{_size(expected - stats.alias_size_in_bytes)} of donated buffers are not reused")
     return lines + ([""] + [f"note: {note}" for note in notes] if notes else [])
+
+
+def _backends(compiled: CompiledOptimizer) -> list[str]:
+    """What each sweep runs on, and why where it is not a native kernel."""
+    device = jax.default_backend()
+    reasons = why_not(compiled)
+    native = sum(not reason for reason in reasons)
+    lines = [f"backend:         {native} of {len(reasons)} sweeps native, on {device}"]
+    lines += [f"  sweep {i} runs as stablehlo: {reason}" for i, reason in enumerate(reasons) if reason]
+    return [*lines, *_layout(compiled, native == len(reasons))]
+
+
+def _layout(compiled: CompiledOptimizer, all_native: bool) -> list[str]:
+    """The layout of the state if it is packed, and what that costs."""
+    if compiled.layout == "tree":
+        return []
+    slots = compiled.state_layout.slots
+    leaves = sum(len(slot.positions) for slot in slots)
+    lines = [f"layout:          packed, the {leaves:,} arrays of the state in {len(slots)}"]
+    if not all_native:
+        lines.append(
+            "  in stablehlo each leaf is sliced out of its buffer, and the buffer put together again, at every step"
+        )
+    return lines
+
+
+def why_not(compiled: CompiledOptimizer) -> list[str]:
+    """For each sweep of `step` why it does not run as a native kernel, "" if it does."""
+    function = function_of(compiled.staged.program)
+    sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
+    everywhere = why_no_native_calls(compiled.backend)
+    return [everywhere or why_not_native(op) for op in sweeps]
 
 
 def kernel_count(hlo: str) -> int:

@@ -19,7 +19,7 @@ from optcc.errors import did_you_mean, message
 from optcc.ir.build import grads_like
 from optcc.ir.definition import Definition
 from optcc.ir.evaluate import check_matches, init_program, relevant_extra_args, update_program
-from optcc.ir.program import Program, logical, physical, shapes_of
+from optcc.ir.program import Program, at_once, logical, physical, shapes_of
 from optcc.passes import PIPELINES
 from optcc.passes.lift_hyperparameters import LiftHyperparameters
 from optcc.runtime.backends import check_backend
@@ -35,7 +35,6 @@ from optcc.runtime.packing import (
     layout_of,
     pack_tree,
     packed_program,
-    unpack_tree,
 )
 from optcc.runtime.primitive import Executable, bind
 from optcc.runtime.stages import HyperValues, Staged, check_hyper, function_of, hyper_values, run_pipeline
@@ -157,7 +156,7 @@ class CompiledOptimizer:
     def unpack_state(self, packed: PackedState) -> base.OptState:
         """The inverse of `pack_state`. Raises TreeMismatchError for a state that was packed for other parameters."""
         check_layout(packed, self._layouts[STATE], "state")
-        return unpack_tree(self._layouts[STATE], packed.arrays)
+        return self._layouts[STATE].unpack(packed.arrays)
 
     def pack(self, params: base.Params) -> PackedParams:
         """Parameters, or gradients of the same dtypes, in one array for each dtype."""
@@ -170,11 +169,16 @@ class CompiledOptimizer:
         Raises TreeMismatchError for parameters that were packed for another optimizer.
         """
         check_layout(packed, self._layouts[PARAMS], "params")
-        return unpack_tree(self._layouts[PARAMS], packed.arrays)
+        return self._layouts[PARAMS].unpack(packed.arrays)
+
+    @property
+    def state_layout(self) -> Layout:
+        """The arrays of a packed state, and where each leaf is in them."""
+        return self._layouts[STATE]
 
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
-        return {part: layout_of(self.staged.program, part) for part in (UPDATES, STATE, PARAMS)}
+        return {part: layout_of(self.program, part) for part in (UPDATES, STATE, PARAMS)}
 
     # Hyperparameters
 
@@ -310,11 +314,12 @@ class CompiledOptimizer:
         program = run_pipeline(self._init_program, (LiftHyperparameters(),), keep=False).program
         values = hyper_values(program, self._overrides)
         key = "init", *_key(program, values)
-        return _shared(key, lambda: _jit_init(Executable(program, values.layout, "stablehlo"))), _kept(values)
+        make = partial(_jit_init, Executable(program, values.layout, "stablehlo"))
+        return _shared(key, make), _kept(program, self._overrides)
 
     @cached_property
     def _hypers(self) -> tuple[Any, ...]:
-        return _kept(hyper_values(self.staged.program, self._overrides))
+        return _kept(self.staged.program, self._overrides)
 
     def _step(self, grads: bool, state: bool, params: bool) -> Any:
         """The jitted step for packed gradients, state and parameters."""
@@ -371,10 +376,10 @@ def _shared(key: Any, make: Callable[[], Any]) -> Any:
         return _EXECUTABLES[key]
 
 
-def _kept(values: HyperValues) -> tuple[Any, ...]:
+def _kept(program: Program, overrides: Mapping[str, Any]) -> tuple[Any, ...]:
     """Hyperparameters on the device, to be put there once and not once a step, also if the first is being traced."""
-    with jax.ensure_compile_time_eval():
-        return tuple(map(jnp.asarray, values.arrays))
+    with at_once(*program.bindings.values(), *overrides.values()):
+        return tuple(map(jnp.asarray, hyper_values(program, overrides).arrays))
 
 
 def check_step(grads_like: Any, params_like: Any, state_like: Any, grads: Any, state: Any, params: Any) -> None:

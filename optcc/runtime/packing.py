@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -172,14 +174,12 @@ def check_layout(packed: Packed, expected: Layout, what: str) -> None:
     if packed.layout == expected:
         return
     fix = "pack it with the optimizer that takes it; unpack it with the one that packed it"
-    ours = {(s.name, path): leaf for s in expected.slots for path, leaf in _leaves(s)}
-    theirs = {(s.name, path): leaf for s in packed.layout.slots for path, leaf in _leaves(s)}
-    for key in (*theirs, *ours):
-        if theirs.get(key) != ours.get(key):
-            name, path = key
-            got, wanted = (_describe(leaves.get(key)) for leaves in (theirs, ours))
+    ours, theirs = ({path: leaf for slot in x.slots for path, leaf in _leaves(slot)} for x in (expected, packed.layout))
+    for path in (*theirs, *ours):
+        if theirs.get(path) != ours.get(path):
+            got, wanted = (_describe(leaves.get(path)) for leaves in (theirs, ours))
             text = f"the packed {what} was made for other parameters: it has {got}, this optimizer {wanted}"
-            raise TreeMismatchError(message(text, f"slot {name!r}, leaf {path!r}", fix))
+            raise TreeMismatchError(message(text, f"leaf {path!r}", fix))
     name, got, wanted = _first_container(packed.layout, expected)
     text = f"the packed {what} was made for another pytree: there {got}, in this optimizer {wanted}"
     raise TreeMismatchError(message(text, name, fix))
@@ -187,11 +187,7 @@ def check_layout(packed: Packed, expected: Layout, what: str) -> None:
 
 def _first_container(got: Layout, expected: Layout) -> tuple[str, str, str]:
     """The first leaf that is in another container, and both containers."""
-    names = {
-        i: f"slot {s.name!r}, leaf {path!r}"
-        for s in expected.slots
-        for i, path in zip(s.positions, s.paths, strict=True)
-    }
+    names = {i: f"leaf {path!r}" for s in expected.slots for i, path in zip(s.positions, s.paths, strict=True)}
     start, pairs = 0, [(got.structure, expected.structure)]
     while pairs:
         ours, theirs = pairs.pop()
@@ -223,12 +219,6 @@ def pack_tree(layout: Layout, tree: Any) -> list[Any]:
     return layout.pack(tree)
 
 
-@partial(jax.jit, static_argnums=0)
-def unpack_tree(layout: Layout, arrays: Sequence[Any]) -> Any:
-    """`Layout.unpack`, compiled once for all optimizers with this layout."""
-    return layout.unpack(arrays)
-
-
 def unpack_slot(packing: Packing, buffer: Any) -> list[Any]:
     """The arrays in a buffer. Its transpose puts their gradients into one buffer, by one copy of each.
 
@@ -237,13 +227,28 @@ def unpack_slot(packing: Packing, buffer: Any) -> list[Any]:
     return _unpack_p.bind(buffer, packing=packing)
 
 
+@partial(jax.jit, static_argnums=2)
+def _part(buffer: Any, start: Any, shape: tuple[int, ...]) -> Any:
+    return jnp.reshape(jax.lax.dynamic_slice_in_dim(buffer, start, math.prod(shape)), shape)
+
+
+def _unpack_now(buffer: Any, *, packing: Packing) -> list[Any]:
+    """Outside of any trace: one small executable for each shape. One with all the slices takes long to compile."""
+    return [_part(buffer, start, shape) for start, shape in zip(packing.offsets, packing.shapes, strict=True)]
+
+
 def _unpack(buffer: Any, *, packing: Packing) -> list[Any]:
     return packing.unpack(buffer)
 
 
+@partial(jax.jit, static_argnums=0)
+def _pack(packing: Packing, arrays: Sequence[Any]) -> Any:
+    return packing.pack(arrays)
+
+
 def _transpose(cotangents: Sequence[Any], buffer: Any, *, packing: Packing) -> list[Any]:
     del buffer
-    return [packing.pack([ad.instantiate_zeros(c) for c in cotangents])]
+    return [_pack(packing, [ad.instantiate_zeros(c) for c in cotangents])]
 
 
 def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, packing: Packing) -> tuple[list[Any], list[int]]:
@@ -251,7 +256,7 @@ def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, packing: Packing) -> t
     return out, [0] * len(out)
 
 
-_unpack_p.def_impl(_unpack)
+_unpack_p.def_impl(_unpack_now)
 _unpack_p.def_abstract_eval(lambda buffer, packing: [type(buffer)(shape, buffer.dtype) for shape in packing.shapes])
 ad.deflinear2(_unpack_p, _transpose)
 batching.primitive_batchers[_unpack_p] = _batch

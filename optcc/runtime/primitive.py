@@ -48,7 +48,11 @@ class Executable:
     @cached_property
     def jitted(self) -> Any:
         """The executable for calls outside any trace; made once, so that the second call finds it compiled."""
-        return jax.jit(lambda *arrays: optcc_update_p.bind(*arrays, executable=self))
+
+        def optcc_update(*arrays: Any) -> Any:
+            return optcc_update_p.bind(*arrays, executable=self)
+
+        return jax.jit(optcc_update)
 
     def interpret(self, *arrays: Any) -> list[Any]:
         """Evaluate in jax.numpy."""
@@ -72,6 +76,8 @@ optcc_update_p.multiple_results = True
 
 def bind(executable: Executable, arrays: Sequence[Any]) -> list[Any]:
     """Run an executable on flat arrays, within a trace or at once."""
+    if not arrays:
+        return []
     results = optcc_update_p.bind(*physical(arrays), executable=executable)
     return logical(results, executable.program.outputs)
 

@@ -50,6 +50,8 @@ def scale_by_sm3(
         weight = b.where(b2.equals(1.0), 1.0, 1.0 - b2)
         whole = state.mu.whole
         ranks = sorted({len(shape) for shape in b.leaf_sets.shapes(g.leaf_set)})
+        if not ranks:
+            return g, state
         v, covers = _by_rank(b, g, list(state.mu.trees), ranks, weight, b2)
         scaled = g * b.where(v > 0.0, b.rsqrt(v + hypers["eps"]), 0.0)
         nu = update_moment(scaled, state.nu, hypers["b1"])
@@ -112,4 +114,4 @@ def sm3(
 
     State: ``(ScaleBySM3State, EmptyState)``. Source: Anil et al. 2019.
     """
-    return chain(scale_by_sm3(momentum), scale(-learning_rate))
+    return chain(scale_by_sm3(momentum), scale(-learning_rate))  # type: ignore[operator]

@@ -37,7 +37,7 @@ class FactoredState(NamedTuple):
 
 def _decay_rate_pow(i: jax.typing.ArrayLike, exponent: jax.typing.ArrayLike = 0.8) -> jax.Array:
     """``1 - (i + 1)**-exponent``: the weight of the old second moment at step i = 0, 1, ..."""
-    return 1.0 - jnp.asarray(i + 1, jnp.float32) ** (-exponent)
+    return 1.0 - jnp.asarray(i + 1, jnp.float32) ** (-exponent)  # type: ignore[operator]
 
 
 def scale_by_factored_rms(
@@ -59,8 +59,8 @@ def scale_by_factored_rms(
 
     and for any other, or if not ``factored``, ``v <- d * v + (1 - d) * s`` and ``u = g / sqrt(v)``.
 
-    State: ``FactoredState(count, v_row, v_col, v)`` in the dtypes of the parameters. ``decay_rate_fn`` takes a 0-d int32
-    array and the decay rate. Raises ValueError if ``update`` gets no parameters. Source: Shazeer and Stern 2018,
+    State: ``FactoredState(count, v_row, v_col, v)`` in the dtypes of the parameters. ``decay_rate_fn`` takes a 0-d
+    int32 array and the decay rate. Raises ValueError if ``update`` gets no parameters. Source: Shazeer and Stern 2018,
     algorithm 4 and section 7; Zhai et al. 2021 for bounds on the decay rate.
     """
 
@@ -84,7 +84,7 @@ def scale_by_factored_rms(
         rate = (
             1.0 - (b.as_float32(step) + 1.0) ** -hypers["decay_rate"]
             if decay_rate_fn is _decay_rate_pow
-            else b.schedule(lambda count: decay_rate_fn(count - step_offset, decay_rate), state.count)
+            else b.schedule(lambda count: decay_rate_fn(count - step_offset, decay_rate), state.count)  # type: ignore[operator]
         )
         chosen = [factors(shape) is not None for shape in b.leaf_sets.shapes(g.leaf_set)]
         sides = [_halves(b, tree, chosen) for tree in (g, params, state.v_row, state.v_col, state.v)]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.errors import message
 from optcc.ir.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
@@ -51,16 +52,20 @@ def mechanize(
         p <- x0 - sum(s) * (d - u)
 
     where the clipping of r uses the old m. State: ``MechanicState(base_optimizer_state, count, r, m, v, s, x0)``.
-    Raises ValueError if ``update`` gets no parameters. Source: Cutkosky et al. 2023, algorithm 1.
+    Raises ValueError for ``num_betas`` below 1 and if ``update`` gets no parameters. Source: Cutkosky et al. 2023,
+    algorithm 1.
     """
+    if num_betas < 1:
+        raise ValueError(message(f"num_betas must be at least 1, got {num_betas}", "mechanize"))
     child = definition_of(base_optimizer)
 
     def init(b: Builder, params: Tree) -> Any:
-        dtype = min(params.dtypes.values(), key=lambda d: jnp.finfo(d).bits)
+        dtype = min(params.dtypes.values(), key=lambda d: jnp.finfo(d).bits, default=jnp.dtype(jnp.float32))
         tuners = b.vector("tuners", num_betas, dtype)
         zeros = b.full(tuners, 0.0, {0: dtype})
-        scales = b.full(tuners, float(s_init), {0: dtype})
-        return MechanicState(b.initialize(0, child, params), b.integer(0), zeros, zeros, zeros, scales, params)
+        scales = b.full(tuners, float(s_init), {0: dtype})  # type: ignore[arg-type]
+        fields: list[Any] = [b.integer(0), zeros, zeros, zeros, scales, params]
+        return MechanicState(b.initialize(0, child, params), *fields)
 
     def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
         params = b.require_params(params)

@@ -49,7 +49,7 @@ def add_noise(
         count = b.increment(state.count)
         deviation = b.sqrt(eta / b.as_float32(count) ** gamma)
         noise = b.random_normal(b.split_key(state.rng_key, 1, 2), g)
-        return b.cast_like(g + deviation * noise, g), AddNoiseState(count, b.split_key(state.rng_key, 0, 2))
+        return b.cast_like(g + deviation * noise, g), AddNoiseState(count, b.split_key(state.rng_key, 0, 2))  # type: ignore[arg-type]
 
     return transformation("add_noise", init, update, eta=eta, gamma=gamma)
 
@@ -168,5 +168,8 @@ def _key_maker(name: str, seed: Any, key: Any) -> Callable[[], jax.Array]:
         given = "both seed and key" if seed is not None else "neither seed nor key"
         raise ValueError(message(f"{name} got {given}", fix="pass one of them: an integer or jax.random.key(...)"))
     chosen = seed if key is None else key
-    typed = hasattr(chosen, "dtype") and jnp.issubdtype(chosen.dtype, jax.dtypes.prng_key)
-    return lambda: chosen if typed else jax.random.key(chosen)
+    if hasattr(chosen, "dtype") and jnp.issubdtype(chosen.dtype, jax.dtypes.prng_key):
+        return lambda: chosen
+    if jnp.ndim(chosen):  # the data of a key, as JAX once had it
+        return lambda: jax.random.wrap_key_data(jnp.asarray(chosen))
+    return lambda: jax.random.key(chosen)

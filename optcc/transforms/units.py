@@ -29,8 +29,8 @@ def adaptive_grad_clip(
     is the whole leaf if it has at most one axis longer than 1, axis 0 of a matrix or of a rank-3 leaf, and all axes but
     the last of a convolution kernel, of rank 4 or 5.
 
-    State: ``EmptyState()``. Raises ValueError if ``update`` gets no parameters, and for a leaf of rank 6 or more without
-    ``axis``. Source: Brock et al. 2021, equation 3.
+    State: ``EmptyState()``. Raises ValueError if ``update`` gets no parameters, for a leaf of rank 6 or more without
+    ``axis``, and for an axis that a leaf has not. Source: Brock et al. 2021, equation 3.
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, clipping: Scalar, eps: Scalar) -> Tree:
@@ -40,6 +40,10 @@ def adaptive_grad_clip(
             if axis is None and _folded_axes(shape) is None:
                 what = f"adaptive_grad_clip does not know the units of a leaf of rank {len(shape)}"
                 raise ValueError(message(what, f"{b.where_in_chain}, leaf {path!r}", "say which axes span one: axis="))
+            wrong = [a for a in _as_tuple(axis) if not -max(len(shape), 1) <= a < max(len(shape), 1)]
+            if wrong:
+                what = f"adaptive_grad_clip was given the axis {wrong[0]}, but a leaf has the shape {list(shape)}"
+                raise ValueError(message(what, f"{b.where_in_chain}, leaf {path!r}", "mask it, or give another axis="))
         units = b.axes("units", g.leaf_set, lambda shape: _kept_axes(shape, axis))
 
         def norm(tree: Tree) -> Tree:
@@ -66,8 +70,12 @@ def _kept_axes(shape: Sequence[int], axis: int | tuple[int, ...] | None) -> list
         folded = _folded_axes(shape)
         assert folded is not None
     else:
-        folded = [a % max(rank, 1) for a in ((axis,) if isinstance(axis, int) else axis)]
+        folded = [a % max(rank, 1) for a in _as_tuple(axis)]
     return [a for a in range(rank) if a not in folded]
+
+
+def _as_tuple(axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    return () if axis is None else (axis,) if isinstance(axis, int) else axis
 
 
 def centralize() -> base.GradientTransformationExtraArgs:

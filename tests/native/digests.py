@@ -25,7 +25,20 @@ CHAINS: dict[str, Callable[[], Any]] = {
     "agc": lambda: optcc.chain(optcc.adaptive_grad_clip(0.01), optcc.centralize(), optcc.sgd(1e-2)),
 }
 Size = int | tuple[int, ...]
-SIZES: tuple[Size, ...] = ((), 0, 1, 7, 32_767, 32_768, 32_769, 131_073, (300, 500), (1000, 200), (3, 40, 50), (20, 9000))
+SIZES: tuple[Size, ...] = (
+    (),
+    0,
+    1,
+    7,
+    32_767,
+    32_768,
+    32_769,
+    131_073,
+    (300, 500),
+    (1000, 200),
+    (3, 40, 50),
+    (20, 9000),
+)
 """Around the bounds of chunks, and leaves of higher rank."""
 
 
@@ -54,9 +67,9 @@ def trajectory(opt: Any, sizes: Sequence[Size], seed: int, steps: int = 3) -> st
 
 
 def digest() -> str:
-    """Of all chains, over leaves of every kind."""
+    """Of chains with folds of every extent, over leaves of every kind."""
     found = ""
-    for name, make in CHAINS.items():
+    for name in ("clip_adamw", "lamb", "sm3", "agc"):
         sizes = sizes_for(name)
-        found += trajectory(optcc.compile(make(), parameters(sizes, 0), backend="native"), sizes, 0)
+        found += trajectory(optcc.compile(CHAINS[name](), parameters(sizes, 0), backend="native"), sizes, 0)
     return hashlib.sha256(found.encode()).hexdigest()

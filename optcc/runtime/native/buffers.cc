@@ -35,14 +35,16 @@ std::string value_name(int64_t index) {
 }
 
 std::string array_name(const Call& call, int64_t index, int64_t leaf) {
-  const int64_t values = static_cast<int64_t>(call.values.size());
-  return name_of("operand", values + index * call.leaves + leaf,
-                 "array operand", index, leaf);
+  const Array& array = call.arrays[index];
+  if (array.packed()) {
+    return name_of("operand", array.first, "array operand", index, -1);
+  }
+  return name_of("operand", array.first + leaf, "array operand", index, leaf);
 }
 
 std::string result_name(const Call& call, int64_t index, int64_t leaf) {
   const Result& result = call.results[index];
-  if (result.kept < 0) {
+  if (result.kept < 0 || call.over_packed(result)) {
     return name_of("result", result.first, "map result", index, -1);
   }
   return name_of("result", result.first + leaf, "map result", index, leaf);
@@ -53,6 +55,21 @@ std::string type_text(int64_t elements, DataType dtype) {
   text << elements << (elements == 1 ? " element of " : " elements of ")
        << dtype;
   return text.str();
+}
+
+// A packed array may hold other leaves, too.
+Error check_packed(const Call& call, const AnyBuffer& buffer, int64_t index) {
+  const Array& array = call.arrays[index];
+  const int64_t found = static_cast<int64_t>(buffer.element_count());
+  if (buffer.element_type() != array.dtype) {
+    return mismatch(call, array_name(call, index, -1), " has ",
+                    type_text(found, buffer.element_type()), ", expected ",
+                    array.dtype);
+  }
+  if (found >= array.end) return Error::Success();
+  return mismatch(call, array_name(call, index, -1), " has ",
+                  type_text(found, array.dtype), ", but its leaf ", array.last,
+                  " ends at element ", array.end);
 }
 
 template <typename Name>
@@ -93,18 +110,19 @@ Error gather_values(const Call& call, const Operands& operands,
 
 Error gather_arrays(const Call& call, const Operands& operands,
                     Scratch* scratch) {
-  int64_t buffer = static_cast<int64_t>(call.values.size());
+  const int64_t separate = static_cast<int64_t>(call.separate.size());
   for (size_t i = 0; i < call.arrays.size(); ++i) {
-    void** pointer = scratch->pointers.data() + i;
-    const DataType dtype = call.arrays[i].dtype;
-    for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
-      void* const data = operands[buffer++].untyped_data();
-      if (misaligned(data, dtype)) {
-        return misalignment(call, dtype,
+    const Array& array = call.arrays[i];
+    void** pointer = array.packed() ? scratch->packed.data() + array.place
+                                    : scratch->separate.data() + array.place;
+    for (int64_t leaf = 0; leaf < call.buffers_of(array); ++leaf) {
+      void* const data = operands[array.first + leaf].untyped_data();
+      if (misaligned(data, array.dtype)) {
+        return misalignment(call, array.dtype,
                             [&] { return array_name(call, i, leaf); });
       }
       *pointer = data;
-      pointer += call.pointers;
+      pointer += separate;
     }
   }
   return Error::Success();
@@ -112,27 +130,30 @@ Error gather_arrays(const Call& call, const Operands& operands,
 
 // A stored result is an array of the kernel, or lies over one.
 Error gather_stored(const Call& call, const Outputs& outputs, int64_t index,
-                    int64_t column, Scratch* scratch) {
+                    Scratch* scratch) {
   const Result& result = call.results[index];
-  const int64_t all = (int64_t{1} << call.rank) - 1;
+  const bool packed = call.over_packed(result);
+  const int64_t separate = static_cast<int64_t>(call.separate.size());
   const auto name = [&](int64_t leaf) {
     return result_name(call, index, leaf);
   };
-  void** pointer = scratch->pointers.data() + column;
-  for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
-    void* const data = outputs[result.first + leaf].untyped_data();
+  void** pointer = packed ? scratch->packed.data() + result.place
+                          : scratch->separate.data() + result.place;
+  for (int64_t leaf = 0; leaf < call.buffers_of(result); ++leaf) {
+    const AnyBuffer buffer = outputs[result.first + leaf];
+    void* const data = buffer.untyped_data();
     if (misaligned(data, result.dtype)) {
       return misalignment(call, result.dtype, [&] { return name(leaf); });
     }
     if (result.writes < 0) {
       *pointer = data;
-    } else if (*pointer != data && call.kept_elements(leaf, all) > 0) {
+    } else if (*pointer != data && buffer.element_count() > 0) {
       return mismatch(call, name(leaf), " must overwrite ",
                       array_name(call, result.writes, leaf),
                       ", but lies in another buffer; the call needs the alias "
                       "in its output_operand_aliases");
     }
-    pointer += call.pointers;
+    pointer += separate;
   }
   return Error::Success();
 }
@@ -149,6 +170,16 @@ Error gather_folded(const Call& call, const Outputs& outputs, int64_t index,
     scratch->results[result.first + leaf] = data;
   }
   return Error::Success();
+}
+
+// The elements that one buffer of a result must have.
+int64_t elements_of(const Call& call, const Operands& operands,
+                    const Result& result, int64_t leaf) {
+  if (result.kept == kScalar) return 1;
+  if (result.kept == kPerLeaf) return call.leaves;
+  if (!call.over_packed(result)) return call.kept_elements(leaf, result.kept);
+  const int64_t operand = call.arrays[result.writes].first;
+  return static_cast<int64_t>(operands[operand].element_count());
 }
 
 }  // namespace
@@ -175,6 +206,13 @@ Error check_shapes(const Call& call, const Operands& operands,
   }
   for (size_t i = 0; i < call.arrays.size(); ++i) {
     const Array& array = call.arrays[i];
+    if (array.packed()) {
+      if (Error error = check_packed(call, operands[buffer++], i);
+          error.failure()) {
+        return error;
+      }
+      continue;
+    }
     for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
       const int64_t elements = call.kept_elements(leaf, array.kept);
       if (Error error =
@@ -188,11 +226,9 @@ Error check_shapes(const Call& call, const Operands& operands,
   for (size_t i = 0; i < call.results.size(); ++i) {
     const Result& result = call.results[i];
     for (int64_t leaf = 0; leaf < call.buffers_of(result); ++leaf) {
-      const int64_t elements = result.kept >= 0
-                                   ? call.kept_elements(leaf, result.kept)
-                                   : (result.kept == kPerLeaf ? call.leaves : 1);
       if (Error error = check_buffer(
-              call, outputs[result.first + leaf], elements, result.dtype,
+              call, outputs[result.first + leaf],
+              elements_of(call, operands, result, leaf), result.dtype,
               [&] { return result_name(call, i, leaf); });
           error.failure()) {
         return error;
@@ -210,15 +246,10 @@ Error gather(const Call& call, const Operands& operands, const Outputs& outputs,
   if (Error error = gather_arrays(call, operands, scratch); error.failure()) {
     return error;
   }
-  int64_t free_column = static_cast<int64_t>(call.arrays.size());
   for (size_t i = 0; i < call.results.size(); ++i) {
-    const Result& result = call.results[i];
-    const int64_t column = result.folded() || result.writes >= 0
-                               ? result.writes
-                               : free_column++;
-    Error error = result.folded()
+    Error error = call.results[i].folded()
                       ? gather_folded(call, outputs, i, scratch)
-                      : gather_stored(call, outputs, i, column, scratch);
+                      : gather_stored(call, outputs, i, scratch);
     if (error.failure()) return error;
   }
   return Error::Success();

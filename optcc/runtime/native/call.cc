@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <set>
@@ -15,6 +16,8 @@ using ffi::DataType;
 
 // More dimensions than this do not fit the masks of the extents.
 constexpr int64_t kMaxRank = 62;
+// Elements and offsets up to this can be added and counted in bytes.
+constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / 64;
 
 // Reads attributes one after the other and remembers the first mistake.
 class Reader {
@@ -41,6 +44,8 @@ class Reader {
     }
     return std::vector<int64_t>(span.begin(), span.end());
   }
+
+  bool has(std::string_view name) const { return attributes_.contains(name); }
 
   int64_t size(std::string_view name) {
     return static_cast<int64_t>(get<ffi::Span<const int64_t>>(name).size());
@@ -83,8 +88,7 @@ void read_dims(Reader& reader, Call* call) {
     int64_t elements = 1;
     for (int64_t d = 0; d < call->rank; ++d) {
       const int64_t dim = call->leaf_dims(leaf)[d];
-      const int64_t limit = std::numeric_limits<int64_t>::max() / 64;
-      if (dim < 0 || (dim > 0 && elements > limit / dim)) {
+      if (dim < 0 || (dim > 0 && elements > kMaxElements / dim)) {
         return reader.fail("attribute 'dims': dimension ", d, " of leaf ", leaf,
                            " is ", dim);
       }
@@ -107,11 +111,18 @@ void read_arrays(Reader& reader, Call* call) {
   const int64_t count = reader.size("array_dtypes");
   const auto dtypes = reader.numbers("array_dtypes", count);
   const auto kept = reader.numbers("array_kept", count);
+  const auto tables = reader.has("array_packed")
+                          ? reader.numbers("array_packed", count)
+                          : std::vector<int64_t>(count, -1);
   for (int64_t i = 0; i < count; ++i) {
     reader.check(kept[i] >= 0 && kept[i] < int64_t{1} << call->rank,
                  "attribute 'array_kept': array operand ", i, " has the mask ",
                  kept[i], " at rank ", call->rank);
-    call->arrays.push_back({static_cast<DataType>(dtypes[i]), kept[i]});
+    reader.check(tables[i] >= -1 && tables[i] < count,
+                 "attribute 'array_packed': array operand ", i,
+                 " has the table ", tables[i], ", expected -1 to ", count - 1);
+    call->arrays.push_back(
+        {static_cast<DataType>(dtypes[i]), kept[i], tables[i], 0, 0, 0, 0});
   }
 }
 
@@ -160,7 +171,7 @@ void read_results(Reader& reader, Call* call) {
   std::set<int64_t> overwritten;
   for (int64_t i = 0; i < count; ++i) {
     call->results.push_back({static_cast<DataType>(dtypes[i]),
-                             static_cast<Kind>(kinds[i]), kept[i], writes[i],
+                             static_cast<Kind>(kinds[i]), kept[i], writes[i], 0,
                              0});
     if (call->results.back().folded()) {
       check_folded(reader, *call, i);
@@ -170,12 +181,71 @@ void read_results(Reader& reader, Call* call) {
   }
 }
 
-// Buffers come in the order: stored results, then folds.
+// Where a packed array ends.
+void measure(Reader& reader, const Call& call, int64_t i, Array* array) {
+  for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
+    const int64_t offset = call.offsets[array->table * call.leaves + leaf];
+    if (offset < 0 || offset > kMaxElements) {
+      return reader.fail("attribute 'offsets': leaf ", leaf,
+                         " of array operand ", i, " starts at element ",
+                         offset);
+    }
+    const int64_t end = offset + call.kept_elements(leaf, array->kept);
+    if (end <= array->end) continue;
+    array->end = end;
+    array->last = leaf;
+  }
+}
+
+// Two threads may write two leaves of an array at once.
+void check_disjoint(Reader& reader, const Call& call, int64_t i) {
+  const Array& array = call.arrays[i];
+  std::vector<std::pair<int64_t, int64_t>> starts;  // and the leaves
+  for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
+    if (call.kept_elements(leaf, array.kept) == 0) continue;
+    starts.emplace_back(call.offsets[array.table * call.leaves + leaf], leaf);
+  }
+  std::sort(starts.begin(), starts.end());
+  for (size_t k = 1; k < starts.size(); ++k) {
+    const auto [start, leaf] = starts[k - 1];
+    if (start + call.kept_elements(leaf, array.kept) <= starts[k].first) {
+      continue;
+    }
+    return reader.fail("attribute 'offsets': the leaves ",
+                       std::min(leaf, starts[k].second), " and ",
+                       std::max(leaf, starts[k].second), " of array operand ",
+                       i, " overlap, and a result overwrites it");
+  }
+}
+
+void read_offsets(Reader& reader, Call* call) {
+  int64_t tables = 0;
+  for (const Array& array : call->arrays) {
+    tables = std::max(tables, array.table + 1);
+  }
+  if (tables == 0 && !reader.has("offsets")) return;
+  call->offsets = reader.numbers("offsets", tables * call->leaves);
+  for (size_t i = 0; i < call->arrays.size() && !reader.failed(); ++i) {
+    Array& array = call->arrays[i];
+    if (array.packed()) measure(reader, *call, i, &array);
+  }
+  for (const Result& result : call->results) {
+    if (reader.failed()) return;
+    if (call->over_packed(result)) check_disjoint(reader, *call, result.writes);
+  }
+}
+
+// Results come in the order: stored ones, then folds. Pointers of the kernel:
+// arrays, then results that overwrite nothing.
 void place_buffers(Call* call) {
-  const int64_t arrays = static_cast<int64_t>(call->arrays.size());
-  call->operand_buffers =
-      static_cast<int64_t>(call->values.size()) + arrays * call->leaves;
-  call->pointers = arrays;
+  call->operand_buffers = static_cast<int64_t>(call->values.size());
+  for (Array& array : call->arrays) {
+    array.first = call->operand_buffers;
+    call->operand_buffers += call->buffers_of(array);
+    auto& list = array.packed() ? call->packed : call->separate;
+    array.place = static_cast<int64_t>(list.size());
+    list.push_back(call->pointers++);
+  }
   for (const bool folded : {false, true}) {
     for (Result& result : call->results) {
       if (result.folded() != folded) continue;
@@ -183,9 +253,67 @@ void place_buffers(Call* call) {
       call->result_buffers += call->buffers_of(result);
       if (folded) {
         ++call->folds;
-      } else if (result.writes < 0) {
-        ++call->pointers;
+      } else if (result.writes >= 0) {
+        result.place = call->arrays[result.writes].place;
+      } else {
+        result.place = static_cast<int64_t>(call->separate.size());
+        call->separate.push_back(call->pointers++);
       }
+    }
+  }
+}
+
+// Whether nothing but the offsets and sizes tells the leaves apart, and their
+// elements are independent of each other.
+bool can_join(const Call& call) {
+  const auto flat = [](const Array& array) { return array.kept == 1; };
+  const auto per_leaf = [](const Value& value) { return value.per_leaf; };
+  return call.rank == 1 && call.folds == 0 && call.separate.empty() &&
+         std::all_of(call.arrays.begin(), call.arrays.end(), flat) &&
+         std::none_of(call.values.begin(), call.values.end(), per_leaf);
+}
+
+// Makes one leaf of those that lie one after another in all arrays: many small
+// leaves then take no longer than a large one.
+void join_leaves(Call* call) {
+  if (!can_join(*call)) return;
+  std::vector<int64_t> dims;
+  std::vector<int64_t> kept;  // the leaves that begin a joined one
+  const auto follows = [&](int64_t leaf) {
+    for (const Array& array : call->arrays) {
+      const int64_t* const offsets =
+          call->offsets.data() + array.table * call->leaves;
+      if (offsets[kept.back()] + dims.back() != offsets[leaf]) return false;
+    }
+    return true;
+  };
+  for (int64_t leaf = 0; leaf < call->leaves; ++leaf) {
+    if (call->dims[leaf] == 0) continue;
+    if (!kept.empty() && follows(leaf)) {
+      dims.back() += call->dims[leaf];
+    } else {
+      kept.push_back(leaf);
+      dims.push_back(call->dims[leaf]);
+    }
+  }
+  std::vector<int64_t> offsets;
+  for (size_t start = 0; start < call->offsets.size(); start += call->leaves) {
+    for (const int64_t leaf : kept) {
+      offsets.push_back(call->offsets[start + leaf]);
+    }
+  }
+  call->leaves = static_cast<int64_t>(kept.size());
+  call->dims = std::move(dims);
+  call->offsets = std::move(offsets);
+}
+
+void count_bytes(Call* call) {
+  for (int64_t leaf = 0; leaf < call->leaves; ++leaf) {
+    for (const int64_t i : call->packed) {
+      const Array& array = call->arrays[i];
+      call->byte_offsets.push_back(
+          call->offsets[array.table * call->leaves + leaf] *
+          static_cast<int64_t>(ffi::ByteWidth(array.dtype)));
     }
   }
 }
@@ -209,11 +337,14 @@ ffi::ErrorOr<Call> decode_call(const ffi::Dictionary& attributes) {
   if (!reader.failed()) read_values(reader, &call);
   if (!reader.failed()) read_arrays(reader, &call);
   if (!reader.failed()) read_results(reader, &call);
+  if (!reader.failed()) read_offsets(reader, &call);
   if (reader.failed()) {
     return ffi::Unexpected(ffi::Error::InvalidArgument(
         "optcc_sweep, kernel '" + call.kernel + "': " + reader.text()));
   }
   place_buffers(&call);
+  join_leaves(&call);
+  count_bytes(&call);
   return ffi::ErrorOr<Call>(std::move(call));
 }
 

@@ -112,11 +112,11 @@ void run(const CallSite& site, Kernel* kernel, ffi::ThreadPool pool,
   scratch.set_workers(call, helpers(tasks) + 1);
   KernelJob kernels(call, plan, kernel, scratch);
   share(tasks, helpers(tasks), kernels, schedule);
-  if (call.folds == 0) return;
-
-  CombineJob combine(call, plan, scratch);
-  share(call.leaves, plan.combining_shared ? helpers(call.leaves) : 0, combine,
-        schedule);
+  if (plan.combining) {
+    CombineJob combine(call, plan, scratch);
+    share(call.leaves, plan.combining_shared ? helpers(call.leaves) : 0,
+          combine, schedule);
+  }
   store_small_folds(call, plan, scratch);
 }
 

@@ -68,6 +68,7 @@ void place_folds(const Call& call, Plan* plan) {
     if (!result.has_axes()) {
       plan->doubles += plan->chunks;
     } else {
+      plan->combining = true;
       for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
         const int64_t elements = call.kept_elements(leaf, result.kept);
         // An empty leaf has no chunk, but its result is filled from a buffer.

@@ -48,7 +48,8 @@ struct Plan {
   int64_t chunks = 0;
   int64_t doubles = 0;
   bool shared = false;          // enough work for several threads
-  bool combining_shared = false;  // the same for combining folds with axes
+  bool combining = false;       // there are folds with axes
+  bool combining_shared = false;  // enough work for several threads in them
 };
 
 Plan make_plan(const Call& call);

@@ -6,9 +6,9 @@
 #include "registry.h"
 #include "xla/ffi/api/c_api.h"
 
-// Raised with every change of the exported functions or of a kernel's
-// signature; library.py holds the same number.
-constexpr int32_t kAbiVersion = 1;
+// Raised with every change of the exported functions, of a kernel's signature
+// or of the handler's attributes; library.py holds the same number.
+constexpr int32_t kAbiVersion = 2;
 
 OPTCC_EXPORT int32_t optcc_abi_version() { return kAbiVersion; }
 

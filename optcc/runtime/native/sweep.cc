@@ -3,27 +3,37 @@
 #include <algorithm>
 
 namespace optcc {
+namespace {
+
+// Between the pointers of two workers, who else would write one cache line.
+constexpr int64_t kGap = 16;
+
+}  // namespace
 
 Scratch::Scratch(const Call& call, const Plan& plan)
-    : pointers(call.leaves * call.pointers),
+    : packed(call.packed.size()),
+      separate(call.leaves * call.separate.size()),
       values(call.values.size()),
       results(call.result_buffers),
       doubles(plan.doubles) {}
 
 void Scratch::set_workers(const Call& call, int64_t workers) {
-  worker_values.resize(workers * call.values.size());
-  worker_partials.resize(workers * call.folds);
+  worker_arrays.resize(workers * (call.pointers + kGap));
+  worker_values.resize(workers * (call.values.size() + kGap));
+  worker_partials.resize(workers * (call.folds + kGap));
 }
 
 int64_t Scratch::bytes() const {
-  return static_cast<int64_t>(8 * (pointers.size() + doubles.size()));
+  return static_cast<int64_t>(8 * (separate.size() + doubles.size()));
 }
 
 void KernelJob::work(Tasks& tasks, int64_t first) {
   const int64_t index = workers_.fetch_add(1, std::memory_order_relaxed);
   const int64_t values = static_cast<int64_t>(call_.values.size());
-  const Worker worker{scratch_.worker_values.data() + index * values,
-                      scratch_.worker_partials.data() + index * call_.folds};
+  const Worker worker{
+      scratch_.worker_arrays.data() + index * (call_.pointers + kGap),
+      scratch_.worker_values.data() + index * (values + kGap),
+      scratch_.worker_partials.data() + index * (call_.folds + kGap)};
   std::copy(scratch_.values.begin(), scratch_.values.end(), worker.values);
   for (int64_t task = first; task >= 0; task = tasks.next()) {
     run(plan_.tasks[task], worker);
@@ -32,16 +42,27 @@ void KernelJob::work(Tasks& tasks, int64_t first) {
 
 void KernelJob::run(const Task& task, const Worker& worker) {
   int64_t leaf = task.leaf;
-  set_values(leaf, worker);
+  set_leaf(leaf, worker);
   for (int64_t chunk = task.chunk; chunk < task.chunk + task.chunks; ++chunk) {
     const int64_t before = leaf;
     while (chunk >= plan_.leaves[leaf].first + plan_.leaves[leaf].count) ++leaf;
-    if (leaf != before) set_values(leaf, worker);
+    if (leaf != before) set_leaf(leaf, worker);
     run_chunk(leaf, chunk, worker);
   }
 }
 
-void KernelJob::set_values(int64_t leaf, const Worker& worker) const {
+void KernelJob::set_leaf(int64_t leaf, const Worker& worker) const {
+  const int64_t packed = static_cast<int64_t>(call_.packed.size());
+  const int64_t* const offsets = call_.byte_offsets.data() + leaf * packed;
+  for (int64_t i = 0; i < packed; ++i) {
+    worker.arrays[call_.packed[i]] =
+        static_cast<char*>(scratch_.packed[i]) + offsets[i];
+  }
+  const int64_t separate = static_cast<int64_t>(call_.separate.size());
+  void* const* const pointers = scratch_.separate.data() + leaf * separate;
+  for (int64_t i = 0; i < separate; ++i) {
+    worker.arrays[call_.separate[i]] = pointers[i];
+  }
   for (size_t i = 0; i < call_.values.size(); ++i) {
     const Value& value = call_.values[i];
     if (!value.per_leaf) continue;
@@ -59,8 +80,7 @@ void KernelJob::run_chunk(int64_t leaf, int64_t chunk, const Worker& worker) {
   for (int64_t i = 0; i < call_.folds; ++i) {
     worker.partials[i] = begin_fold(plan_.folds[i], leaf, chunk, begin, end);
   }
-  kernel_(begin, end, dims, scratch_.pointers.data() + leaf * call_.pointers,
-          worker.values, worker.partials);
+  kernel_(begin, end, dims, worker.arrays, worker.values, worker.partials);
   for (int64_t i = 0; i < call_.folds; ++i) {
     const Fold& fold = plan_.folds[i];
     const Result& result = call_.results[fold.result];

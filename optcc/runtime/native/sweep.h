@@ -15,10 +15,12 @@ namespace optcc {
 
 // The memory of one running call, kept for the next one.
 struct Scratch {
-  std::vector<void*> pointers;        // leaves x Call::pointers
-  std::vector<const void*> values;    // those of leaf 0
-  std::vector<void*> results;         // the buffers of folds, in order
-  std::vector<double> doubles;        // see Plan
+  std::vector<void*> packed;        // where the packed arrays begin
+  std::vector<void*> separate;      // leaves x Call::separate
+  std::vector<const void*> values;  // those of leaf 0
+  std::vector<void*> results;       // the buffers of folds, in order
+  std::vector<double> doubles;      // see Plan
+  std::vector<void*> worker_arrays;
   std::vector<const void*> worker_values;
   std::vector<double*> worker_partials;
 
@@ -40,14 +42,16 @@ class KernelJob final : public Job {
   void work(Tasks& tasks, int64_t first) override;
 
  private:
+  // The arguments of the kernel, for one leaf after another.
   struct Worker {
+    void** arrays;
     const void** values;
     double** partials;
   };
 
   void run(const Task& task, const Worker& worker);
   void run_chunk(int64_t leaf, int64_t chunk, const Worker& worker);
-  void set_values(int64_t leaf, const Worker& worker) const;
+  void set_leaf(int64_t leaf, const Worker& worker) const;
   double* begin_fold(const Fold& fold, int64_t leaf, int64_t chunk,
                      int64_t begin, int64_t end);
 

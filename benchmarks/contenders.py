@@ -1,0 +1,126 @@
+"""What is timed: optcc on its backends and layouts, jitted and donated Optax, PyTorch in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import optcc
+
+CHAINS: dict[str, Callable[[Any], Any]] = {
+    "sgd": lambda lib: lib.sgd(1e-3),
+    "momentum": lambda lib: lib.sgd(1e-3, 0.9),
+    "adam": lambda lib: lib.adam(1e-3),
+    "adamw": lambda lib: lib.adamw(3e-4),
+    "lion": lambda lib: lib.lion(1e-4),
+    "clip_adamw": lambda lib: lib.chain(lib.clip_by_global_norm(1.0), lib.adamw(3e-4)),
+    "lamb": lambda lib: lib.lamb(1e-3),
+    "adafactor": lambda lib: lib.adafactor(1e-3),
+}
+IN_TORCH = ("sgd", "momentum", "adam", "adamw", "clip_adamw")
+
+
+def arrays_like(shapes: Any, seed: int) -> Any:
+    """Random arrays in the shapes of a tree."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda s: jnp.asarray(0.1 * rng.standard_normal(s.shape, np.float32), s.dtype), shapes)
+
+
+class Jax:
+    """A jitted step of parameters, state and gradients that donates the first two, and the seconds to compile it."""
+
+    def __init__(self, make: Callable[[], tuple[Any, Any, Any, Any]]) -> None:
+        self.run, self.params, self.state, self.grads = make()
+
+    def time_step(self) -> float:
+        """Seconds of one step, until all results are there."""
+        start = time.perf_counter()
+        self.params, self.state = jax.block_until_ready(self.run(self.params, self.state, self.grads))
+        return time.perf_counter() - start
+
+
+def ours(chain: str, shapes: Any, backend: str, layout: str, loop: int) -> tuple[Jax, float, int, Any]:
+    """optcc's step; the seconds from trace to executable, the bytes of temporaries, and the compiled optimizer.
+
+    `layout` is `tree`, `state` (the state is packed) or `all` (parameters and gradients, too). With `loop`, that many
+    steps are one call.
+    """
+    start = time.perf_counter()
+    compiled = optcc.compile(
+        CHAINS[chain](optcc), shapes, backend=backend, layout="tree" if layout == "tree" else "packed"
+    )
+    executable = compiled.executable
+    seconds = time.perf_counter() - start
+
+    def make() -> tuple[Any, Any, Any, Any]:
+        params, grads = arrays_like(shapes, 0), arrays_like(shapes, 1)
+        state = compiled.init(params)
+        if layout == "all":
+            params, grads = compiled.pack(params), compiled.pack(grads)
+        return _looped(lambda p, s, g: compiled.step(g, s, p), loop), params, state, grads
+
+    return Jax(make), seconds, executable.memory_analysis().temp_size_in_bytes, compiled
+
+
+def theirs(chain: str, shapes: Any, loop: int) -> tuple[Jax, float, int]:
+    """Optax's step in the order of arguments in which each donated buffer meets its own result."""
+    tx = CHAINS[chain](optax)
+
+    def step(params: Any, state: Any, grads: Any) -> Any:
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    jitted = jax.jit(step, donate_argnums=(0, 1))
+    start = time.perf_counter()
+    executable = jitted.lower(shapes, jax.eval_shape(tx.init, shapes), shapes).compile()
+    seconds = time.perf_counter() - start
+
+    def make() -> tuple[Any, Any, Any, Any]:
+        params, grads = arrays_like(shapes, 0), arrays_like(shapes, 1)
+        return _looped(jitted, loop), params, tx.init(params), grads
+
+    return Jax(make), seconds, executable.memory_analysis().temp_size_in_bytes
+
+
+def _looped(step: Any, loop: int) -> Any:
+    """One step a call, or a jitted loop of several."""
+    if not loop:
+        return step
+
+    def run(params: Any, state: Any, grads: Any) -> Any:
+        return jax.lax.fori_loop(0, loop, lambda i, carry: step(*carry, grads), (params, state))
+
+    return jax.jit(run, donate_argnums=(0, 1))
+
+
+class Torch:
+    """PyTorch's step, timed in its own process."""
+
+    def __init__(self, python: str) -> None:
+        worker = str(Path(__file__).with_name("torch_worker.py"))
+        self.process = subprocess.Popen([python, worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def setup(self, chain: str, shapes: Any) -> str:
+        """Make parameters and gradients; PyTorch's version."""
+        sizes = [list(x.shape) for x in jax.tree.leaves(shapes)]
+        return self._ask({"setup": {"chain": chain, "sizes": sizes}})["torch"]
+
+    def time_step(self) -> float:
+        """Seconds of one step."""
+        return self._ask({"step": 1})["seconds"]
+
+    def _ask(self, command: Any) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())

@@ -1,0 +1,75 @@
+"""The measured memory limit: a C loop over the same streams as the sweeps of a step, with the same threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from optcc import CompiledOptimizer
+from optcc.dialect import Combiner, SweepOp, TreeType
+from optcc.runtime.stages import function_of
+
+Streams = tuple[int, int]
+"""How many arrays a sweep reads only, and how many it reads and writes."""
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    source = Path(__file__).with_name("memory_limit.c")
+    built = Path(tempfile.mkdtemp()) / "memory_limit.so"
+    compiler = os.environ.get("CC", "cc")
+    flags = ["-O3", "-march=native", "-std=c11", "-shared", "-fPIC", "-pthread"]
+    subprocess.run([compiler, *flags, str(source), "-o", str(built)], check=True)
+    library = ctypes.CDLL(str(built))
+    library.optcc_sweep_limit.restype = ctypes.c_double
+    library.optcc_sweep_limit.argtypes = [
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_size_t,
+        ctypes.c_int,
+    ]
+    return library
+
+
+def streams_of(compiled: CompiledOptimizer) -> list[Streams]:
+    """The streams of each sweep of a compiled step, which must be over one leaf set."""
+    function = function_of(compiled.staged.program)
+    found: list[Streams] = []
+    for sweep in function.body.block.ops:
+        if not isinstance(sweep, SweepOp):
+            continue
+        read = max(sum(_has_elements(t) for t in op.operand_types) for op in sweep.maps)
+        pairs = [[(t, k) for t, k in zip(op.result_types, op.kinds, strict=True)] for op in sweep.maps]
+        written = max(sum(k is Combiner.NONE and _has_elements(t) for t, k in pair) for pair in pairs)
+        found.append((read - written, written))
+    return found
+
+
+def _has_elements(type_: object) -> bool:
+    return isinstance(type_, TreeType) and type_.has_elements
+
+
+class Limit:
+    """Runs the sweeps of one chain over float32 streams of one size."""
+
+    def __init__(self, sweeps: list[Streams], size: int) -> None:
+        self.sweeps = sweeps
+        self.size = size
+        count = max(reads + updates for reads, updates in sweeps)
+        self.arrays = [np.full(size, 1e-3, np.float32) for _ in range(count)]
+        self.pointers = (ctypes.c_void_p * count)(*(a.ctypes.data for a in self.arrays))
+
+    def time_step(self) -> float:
+        """Seconds of one step."""
+        start = time.perf_counter()
+        for reads, updates in self.sweeps:
+            _library().optcc_sweep_limit(self.pointers, reads, updates, self.size, os.cpu_count() or 1)
+        return time.perf_counter() - start

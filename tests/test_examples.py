@@ -1,0 +1,35 @@
+"""The examples learn what Optax learns."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="the examples are in the checkout only")
+
+
+def load(name: str) -> Any:
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("layout", ["tree", "packed"])
+def test_digits_reach_the_same_losses(layout: str):
+    losses = load("train_digits").run(40, layout)
+    np.testing.assert_allclose(losses["optcc"], losses["Optax"], rtol=1e-4)
+    assert losses["optcc"][-1] < 0.7 * losses["optcc"][0]
+
+
+def test_ensemble_has_many_leaves():
+    assert len(jax.tree.leaves(load("train_ensemble").init_params(200))) > 2_000

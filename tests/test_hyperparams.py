@@ -1,0 +1,363 @@
+"""Hyperparameters at run time: names, values, and how little is compiled for them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import optcc
+from optcc.runtime import compiled as runtime
+from optcc.runtime import native
+from tests.trees import assert_close, assert_relative, matrices_only
+
+PARAMS = {"w": jnp.arange(12.0).reshape(3, 4) / 7, "b": jnp.arange(3.0) - 1}
+GRADS = jax.tree.map(lambda x: jnp.cos(x), PARAMS)
+VALUES = [(1e-3 * (i + 1), 0.9 - 0.01 * i, 0.99 - 0.01 * i, 0.1 / (i + 1)) for i in range(10)]
+"""Ten learning rates, first and second decay rates, and weight decays."""
+BACKENDS = [
+    "stablehlo",
+    pytest.param("native", marks=pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())),
+]
+backends = pytest.mark.parametrize("backend", BACKENDS)
+
+
+def copied(tree: Any) -> Any:
+    return jax.tree.map(jnp.copy, tree)
+
+
+class Messages(logging.Handler):
+    """The names of the functions that JAX says it compiles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text.startswith("Compiling "):
+            self.names.append(text.split()[1].removeprefix("jit(").rstrip(")"))
+
+
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """What JAX compiles inside, by its own log."""
+    handler, logger = Messages(), logging.getLogger("jax")
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        with jax.log_compiles():
+            yield handler.names
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+# Compilations
+
+
+@pytest.mark.parametrize("layout", ["tree", "packed"])
+@backends
+def test_ten_values_compile_once(backend: str, layout: str):
+    """Ten chains, written with other numbers each: init and step are compiled for the first, nothing for the others."""
+
+    def run(values: Any) -> Any:
+        lr, b1, b2, decay = values
+        compiled = optcc.compile(optcc.adamw(lr, b1, b2, weight_decay=decay), PARAMS, backend=backend, layout=layout)
+        return compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS))
+
+    copied(PARAMS)
+    runtime._EXECUTABLES.clear()
+    with compilations() as first:
+        results = [run(VALUES[0])]
+    assert first.count("optcc_step") == 1
+    assert first.count("optcc_init") == 1
+    with compilations() as later:
+        results += [run(values) for values in VALUES[1:]]
+    assert not later
+    for (lr, b1, b2, decay), (params, _) in zip(VALUES, results, strict=True):
+        tx = optax.adamw(lr, b1, b2, weight_decay=decay)
+        updates, _ = tx.update(GRADS, tx.init(PARAMS), PARAMS)
+        assert_relative(params, optax.apply_updates(PARAMS, updates), rtol=1e-6)
+
+
+@backends
+def test_ten_values_compile_one_update(backend: str):
+    """The same for `update` outside any jit."""
+    runtime._EXECUTABLES.clear()
+    with compilations() as names:
+        for lr, b1, b2, decay in VALUES:
+            compiled = optcc.compile(optcc.adamw(lr, b1, b2, weight_decay=decay), PARAMS, backend=backend)
+            updates, _ = compiled.update(GRADS, compiled.init(PARAMS), PARAMS)
+            tx = optax.adamw(lr, b1, b2, weight_decay=decay)
+            with jax.log_compiles(False):
+                assert_relative(updates, tx.update(GRADS, tx.init(PARAMS), PARAMS)[0], rtol=1e-6)
+    ours = [name for name in names if "optcc" in name or "lambda" in name]
+    assert sorted(ours) == ["optcc_init", "optcc_update"]
+
+
+def test_no_compilation_to_change_values():
+    compiled = optcc.compile(optcc.adamw(0.1), PARAMS)
+    state = compiled.init(PARAMS)
+    params, state = compiled.step(GRADS, state, copied(PARAMS))
+    with compilations() as names:
+        for i in range(3):
+            params, state = compiled.step(GRADS, state, params, hyperparams={"2.learning_rate": 0.1 / (i + 1)})
+            other = compiled.with_hyperparams({"0.b1": 0.5 + 0.1 * i, "1.weight_decay": 0.0})
+            params, state = other.step(GRADS, state, params)
+    assert not names
+
+
+SCRIPT = """
+import sys, jax, jax.numpy as jnp, optcc
+import jax.monitoring
+counts = {"hits": 0, "misses": 0}
+def count(event, **_):
+    for what in counts:
+        counts[what] += event == f"/jax/compilation_cache/cache_{what}"
+jax.monitoring.register_event_listener(count)
+params = {"w": jnp.ones((3, 4)), "b": jnp.zeros(3)}
+for layout in ("tree", "packed"):
+    opt = optcc.compile(optcc.adamw(float(sys.argv[2])), params, backend=sys.argv[1], layout=layout)
+    new, state = opt.step(params, opt.init(params), jax.tree.map(jnp.copy, params))
+    updates, _ = opt.update(params, state, new)
+print(counts["hits"], counts["misses"], float(new["w"][0, 0]))
+"""
+
+
+@backends
+def test_second_process_compiles_nothing(backend: str, tmp_path: Path):
+    """With JAX's persistent cache, all that a process with another learning rate needs is there."""
+    settings = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+    def run(rate: str) -> list[float]:
+        command = [sys.executable, "-W", "error", "-c", SCRIPT, backend, rate]
+        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [float(word) for word in done.stdout.split()]
+
+    _, misses, first = run("0.5")
+    hits, again, second = run("0.25")
+    assert again == 0
+    assert hits == misses > 0
+    np.testing.assert_allclose([first, second], [0.5, 0.75], atol=1e-4)
+
+
+def test_executables_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    """The oldest go; an optimizer keeps its own."""
+    runtime._EXECUTABLES.clear()
+    monkeypatch.setattr(runtime, "_MOST_EXECUTABLES", 4)
+    optimizers: list[Any] = []
+    for i in range(1, 6):
+        optimizers.append(optcc.compile(optcc.sgd(0.1), {"w": jnp.ones(i)}))
+        optimizers[-1]._steps[False, False, False]
+        assert len(runtime._EXECUTABLES) <= 4
+    first = optimizers[0]
+    params, _ = first.step({"w": jnp.ones(1)}, first.init({"w": jnp.ones(1)}), {"w": jnp.ones(1)})
+    np.testing.assert_allclose(params["w"], 0.9)
+    assert len(runtime._EXECUTABLES) <= 4
+
+
+# Names and values
+
+CHAINS: dict[str, tuple[Callable[..., Any], dict[str, float]]] = {
+    "sgd": (lambda rate=0.1: optcc.sgd(rate), {"1.learning_rate": 0.03}),
+    "adamw": (
+        lambda b1=0.9, b2=0.99, decay=0.1, rate=0.1: optcc.adamw(rate, b1, b2, weight_decay=decay),
+        {"0.b1": 0.7, "0.b2": 0.8, "1.weight_decay": 0.3, "2.learning_rate": 0.03},
+    ),
+    "nested": (
+        lambda limit=1.0, decay=0.9, size=-0.1: optcc.chain(
+            optcc.clip_by_global_norm(limit), optcc.chain(optcc.trace(decay), optcc.scale(size))
+        ),
+        {"0.max_norm": 0.3, "1.decay": 0.5, "1.step_size": -0.2},
+    ),
+    "twice": (
+        lambda one=0.1, two=0.2: optcc.chain(optcc.adam(one), optcc.sgd(two)),
+        {"0.learning_rate": 0.5, "1.learning_rate": 0.6},
+    ),
+    "masked": (
+        lambda b1=0.9, rate=0.1: optcc.masked(optcc.adam(rate, b1), matrices_only),
+        {"0.b1": 0.3, "1.learning_rate": 0.4},
+    ),
+    "multi_steps": (
+        lambda every=2, rate=0.1: optcc.MultiSteps(optcc.adam(rate), every),
+        {"every_k_schedule": 1, "inner.learning_rate": 0.3},
+    ),
+    "multi_transform": (
+        lambda one=0.1, two=0.2: optcc.multi_transform(
+            {"a": optcc.adam(one), "b": optcc.sgd(two)}, {"w": "a", "b": "b"}
+        ),
+        {"a.learning_rate": 0.5, "b.learning_rate": 0.6},
+    ),
+    "initial": (
+        lambda start=0.1, rate=0.1: optcc.adagrad(rate, start),
+        {"0.initial_accumulator_value": 0.7, "1.learning_rate": 0.3},
+    ),
+    "injected": (lambda rate=0.1: optcc.inject_hyperparams(optcc.adam)(learning_rate=rate), {"learning_rate": 0.3}),
+    "edges": (
+        lambda b1=0.9, b2=0.99, decay=0.1: optcc.adamw(0.1, b1, b2, weight_decay=decay),
+        {"0.b1": 0.0, "0.b2": 1.0 - 2**-7, "1.weight_decay": 1.0},
+    ),
+    "sm3": (lambda b2=0.9: optcc.scale_by_sm3(0.8, b2), {"b2": 1.0}),
+}  # fmt: skip
+
+
+def trained(compiled: Any, steps: int = 3, **values: Any) -> Any:
+    params, state = copied(PARAMS), compiled.init(PARAMS)
+    for i in range(steps):
+        params, state = compiled.step(jax.tree.map(lambda x, i=i: (i + 1) * x, GRADS), state, params, **values)
+    return params, state
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_values_given_later_are_values_written(name: str):
+    """`with_hyperparams`, and `hyperparams=` of `step`, give the bits of a chain that was written with the values."""
+    make, values = CHAINS[name]
+    compiled = optcc.compile(make(), PARAMS, backend="stablehlo")
+    assert set(values) <= set(compiled.hyperparams)
+    written = optcc.compile(make(*values.values()), PARAMS, backend="stablehlo")
+    assert {name: written.hyperparams[name] for name in values} == values
+    expected = trained(written)
+    changed = compiled.with_hyperparams(values)
+    assert changed.hyperparams == written.hyperparams
+    assert_close(trained(changed), expected, limit=0)
+    assert_close(
+        changed.update(GRADS, changed.init(PARAMS), PARAMS),
+        written.update(GRADS, written.init(PARAMS), PARAMS),
+        limit=0,
+    )
+    if name not in ("initial", "injected"):  # those values are in the state
+        assert_close(trained(compiled, hyperparams=values), expected, limit=0)
+    assert_close(trained(compiled), trained(optcc.compile(make(), PARAMS, backend="stablehlo")), limit=0)
+
+
+def test_values_add_up():
+    """Values of `step` go over those of `with_hyperparams`, for that step only."""
+    compiled = optcc.compile(optcc.sgd(0.1, 0.9), PARAMS).with_hyperparams({"0.decay": 0.5})
+    assert compiled.hyperparams == {"0.decay": 0.5, "1.learning_rate": 0.1}
+    again = compiled.with_hyperparams({"1.learning_rate": 0.2})
+    assert again.hyperparams == {"0.decay": 0.5, "1.learning_rate": 0.2}
+    state = compiled.init(PARAMS)
+    got, _ = compiled.step(GRADS, state, copied(PARAMS), hyperparams={"1.learning_rate": 0.2})
+    assert_close(got, again.step(GRADS, again.init(PARAMS), copied(PARAMS))[0], limit=0)
+    assert compiled.hyperparams["1.learning_rate"] == 0.1
+
+
+@backends
+def test_traced_values(backend: str):
+    """A value that a user's jit computes: one compilation of that jit, and the gradient with respect to it."""
+    compiled = optcc.compile(optcc.adamw(0.1), PARAMS, backend=backend)
+
+    @jax.jit
+    def step(rate: Any, grads: Any, params: Any) -> Any:
+        values = {"2.learning_rate": rate}
+        state = compiled.init(params)
+        new, _ = compiled.step(grads, state, params, hyperparams=values)
+        updates, _ = compiled.with_hyperparams(values).update(grads, state, params)
+        return new, updates
+
+    for rate in (0.3, 0.4):
+        new, updates = step(rate, GRADS, PARAMS)
+        expected, _ = compiled.with_hyperparams({"2.learning_rate": rate}).step(
+            GRADS, compiled.init(PARAMS), copied(PARAMS)
+        )
+        assert_relative(new, expected, rtol=1e-6)
+        assert_relative(updates, jax.tree.map(jnp.subtract, expected, PARAMS), rtol=1e-5)
+    assert step._cache_size() == 1
+    # sgd moves by -rate * grads, so the slope is minus the sum of the gradients.
+    sgd = optcc.compile(optcc.sgd(0.1), PARAMS, backend=backend)
+
+    def total(rate: Any) -> Any:
+        params, _ = sgd.step(GRADS, sgd.init(PARAMS), copied(PARAMS), hyperparams={"1.learning_rate": rate})
+        return sum(map(jnp.sum, jax.tree.leaves(params)))
+
+    slope = jax.grad(total)(0.1)
+    np.testing.assert_allclose(slope, -sum(float(jnp.sum(g)) for g in jax.tree.leaves(GRADS)), rtol=1e-5)
+
+
+def test_first_step_within_a_trace():
+    """What is made for the first time while a user's function is traced is no part of that trace."""
+    compiled = optcc.compile(optcc.adamw(np.float32(0.1)), PARAMS)
+    jax.jit(lambda g, p: compiled.step(g, compiled.init(p), p))(GRADS, PARAMS)
+    compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS))
+    tx = optcc.sgd(np.float32(0.1))
+    jax.jit(tx.update)(GRADS, tx.init(PARAMS), PARAMS)
+    tx.update(GRADS, tx.init(PARAMS), PARAMS)
+
+
+def test_unknown_name():
+    compiled = optcc.compile(optcc.adamw(0.1), PARAMS)
+    with pytest.raises(
+        ValueError, match=r"unknown hyperparameter '2\.learningrate'(.|\n)*did you mean '2\.learning_rate'"
+    ):
+        compiled.with_hyperparams({"2.learningrate": 0.1})
+    with pytest.raises(ValueError, match=r"unknown hyperparameter 'nesterov'"):
+        compiled.step(GRADS, compiled.init(PARAMS), PARAMS, hyperparams={"nesterov": True})
+    with pytest.raises(ValueError, match="one of none"):
+        optcc.compile(optcc.identity(), PARAMS).with_hyperparams({"rate": 0.1})
+
+
+@pytest.mark.parametrize("value", [None, True, "fast", [0.1], jnp.ones(2), 1j, lambda count: 0.1])
+def test_value_that_is_no_number(value: Any):
+    with pytest.raises(TypeError, match=r"'1\.learning_rate' must be a number or a 0-d array"):
+        optcc.compile(optcc.sgd(0.1), PARAMS).with_hyperparams({"1.learning_rate": value})
+
+
+def test_what_is_no_hyperparameter():
+    """Schedules, None and flags are in the program."""
+    assert optcc.compile(optcc.sgd(optcc.exponential_decay(0.1, 2, 0.5)), PARAMS).hyperparams == {}
+    assert optcc.compile(optcc.scale_by_learning_rate(None), PARAMS).hyperparams == {}
+    assert "0.nesterov" not in optcc.compile(optcc.sgd(0.1, 0.9, nesterov=True), PARAMS).hyperparams
+
+
+# Python
+
+
+@pytest.mark.parametrize("layout", ["tree", "packed"])
+def test_python_calls_of_a_step_do_not_depend_on_leaves(layout: str):
+    """After the first call a step makes as many Python calls for 1,000 leaves as for 10."""
+
+    def calls(count: int) -> list[str]:
+        params = {f"p{i}": jnp.ones((3,)) for i in range(count)}
+        compiled = optcc.compile(optcc.adamw(0.1), params, layout=layout)
+        state = compiled.init(params)
+        grads, packed = (
+            (compiled.pack(params), compiled.pack(params)) if layout == "packed" else (params, copied(params))
+        )
+        packed, state = compiled.step(grads, state, packed)
+        found: list[str] = []
+
+        def count_calls(frame: Any, event: str, _: Any) -> None:
+            if event == "call":
+                found.append(frame.f_code.co_name)
+
+        gc.disable()  # JAX has a callback at each collection
+        sys.setprofile(count_calls)
+        try:
+            packed, state = compiled.step(grads, state, packed)
+        finally:
+            sys.setprofile(None)
+            gc.enable()
+        return found
+
+    few = calls(10)
+    assert few == calls(1000)
+    assert len(few) < 40
