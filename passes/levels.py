@@ -78,7 +78,8 @@ def _rank(op: Operation) -> float:
         return _ELEMENTS
     if isinstance(op, MapOp):
         depth = op.domain.count(".")
-        return {Extent.ELEMENTS: _ELEMENTS, Extent.PER_LEAF: _PER_LEAF}.get(op.domain, _AXES - depth / 100)
+        ranks: dict[str, float] = {Extent.ELEMENTS: _ELEMENTS, Extent.PER_LEAF: _PER_LEAF}
+        return ranks.get(op.domain, _AXES - depth / 100)
     if isinstance(op, ReduceOp):
         return _AFTER if op.tree.has_elements else _AXES + 0.5
     if isinstance(op, CallOp):

@@ -135,7 +135,7 @@ def test_compiled_step_compiles_once(row: Row):
         updates, expected_state = tx.update(tree(row, step + 1), expected_state, expected_params)
         expected_params = optcc.apply_updates(expected_params, updates)
         params, state = compiled.step(tree(row, step + 1), state, jax.tree.map(jnp.copy, params))
-        sizes.append(compiled._step._cache_size())
+        sizes.append(compiled._steps[False, False, False]._cache_size())
     assert sizes[0] == sizes[1]
     rtol = 2e-2 if row.discrete or low_precision(state) else 2e-5
     assert_relative((params, state), (expected_params, expected_state), rtol=rtol, what=row.name)
@@ -161,7 +161,10 @@ def test_float64(row: Row):
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in ROWS_BY_NAME.values() if row.name not in NAMES_LEAVES], ids=lambda r: r.name
+    "row",
+    # Optax cannot flatten the placeholder.
+    [row for row in ROWS_BY_NAME.values() if row.name not in NAMES_LEAVES and not row.name.startswith("flatten")],
+    ids=lambda r: r.name,
 )
 def test_tree_map_params(row: Row):
     """Which leaves of the state are like the parameters is what Optax finds."""

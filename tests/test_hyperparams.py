@@ -266,14 +266,14 @@ def test_traced_values(backend: str):
     """A value that a user's jit computes: one compilation of that jit, and the gradient with respect to it."""
     compiled = optcc.compile(optcc.adamw(0.1), PARAMS, backend=backend)
 
-    @jax.jit
-    def step(rate: Any, grads: Any, params: Any) -> Any:
+    def both(rate: Any, grads: Any, params: Any) -> Any:
         values = {"2.learning_rate": rate}
         state = compiled.init(params)
         new, _ = compiled.step(grads, state, params, hyperparams=values)
         updates, _ = compiled.with_hyperparams(values).update(grads, state, params)
         return new, updates
 
+    step: Any = jax.jit(both)
     for rate in (0.3, 0.4):
         new, updates = step(rate, GRADS, PARAMS)
         expected, _ = compiled.with_hyperparams({"2.learning_rate": rate}).step(
@@ -295,10 +295,11 @@ def test_traced_values(backend: str):
 
 def test_first_step_within_a_trace():
     """What is made for the first time while a user's function is traced is no part of that trace."""
-    compiled = optcc.compile(optcc.adamw(np.float32(0.1)), PARAMS)
+    rate: Any = np.float32(0.1)
+    compiled = optcc.compile(optcc.adamw(rate), PARAMS)
     jax.jit(lambda g, p: compiled.step(g, compiled.init(p), p))(GRADS, PARAMS)
     compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS))
-    tx = optcc.sgd(np.float32(0.1))
+    tx = optcc.sgd(rate)
     jax.jit(tx.update)(GRADS, tx.init(PARAMS), PARAMS)
     tx.update(GRADS, tx.init(PARAMS), PARAMS)
 

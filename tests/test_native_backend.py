@@ -105,6 +105,7 @@ def test_other_tables(case: Case) -> None:
 ELEMENTWISE = [row for row in TABLE if not row.reduces and not row.discrete]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
 def test_bfloat16(row: Row) -> None:
     _few_steps(row, Case(row, {}), jnp.bfloat16)

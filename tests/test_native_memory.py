@@ -67,6 +67,7 @@ def temporaries(opt: Any, params: Any) -> float:
     return stats.temp_size_in_bytes / sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(params))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", sorted(set(ROWS) - SKIPPED))
 def test_temporaries(name: str) -> None:
     params = shapes(ROWS[name])

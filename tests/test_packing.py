@@ -146,6 +146,7 @@ class Chain:
     mixed: bool = True
 
 
+theirs: Any = optax.adam
 CHAINS = {
     "adamw": Chain(lambda: optcc.adamw(0.1)),
     "masks": Chain(
@@ -162,7 +163,7 @@ CHAINS = {
     "noisy_sgd": Chain(lambda: optcc.noisy_sgd(0.1, 0.3, 0.6, key=jax.random.key(3)), FEW, exact=False),
     "multi_steps": Chain(lambda: optcc.MultiSteps(optcc.adamw(0.1), 2), exact=False),
     "inject": Chain(lambda: optcc.inject_hyperparams(optcc.adamw)(learning_rate=0.1), mixed=False),
-    "foreign": Chain(lambda: optcc.chain(optcc.clip(0.5), optax.adam(0.1)), exact=False, mixed=False),
+    "foreign": Chain(lambda: optcc.chain(optcc.clip(0.5), theirs(0.1)), exact=False, mixed=False),
 }  # fmt: skip
 ON_STABLEHLO = ["adamw", "masks", "clip", "lamb", "sm3", "noisy_sgd"]
 

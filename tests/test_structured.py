@@ -100,7 +100,13 @@ def run(row: Row, params: Any, grads_of: Any, *, to_theirs: Any = lambda p: p, e
 
 
 KINDS = [
-    pytest.param(case, dtype, mixed, id=f"{case.row.name}-{'mixed' if mixed else jnp.dtype(dtype).name}")
+    pytest.param(
+        case,
+        dtype,
+        mixed,
+        id=f"{case.row.name}-{'mixed' if mixed else jnp.dtype(dtype).name}",
+        marks=[pytest.mark.exhaustive] if mixed else [],
+    )
     for case in CASES
     for dtype, mixed in ((jnp.float32, False), (jnp.bfloat16, False), (jnp.float32, True))
     if (case.mixed or not mixed) and (case.row not in MECHANIC or dtype == jnp.float32)

@@ -245,7 +245,7 @@ def test_k_is_an_input():
     """Another k is no other compilation."""
     params = {"w": jax.ShapeDtypeStruct((3, 4), jnp.float32)}
     make: Any = optcc.MultiSteps
-    steps = {id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._step) for k in (2, 3, 4)}
+    steps = {id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._steps[False, False, False]) for k in (2, 3, 4)}
     assert len(steps) == 1
     text = optcc.compile(optcc.chain(optcc.clip(1.0), make(optcc.adam(1e-3), 4)), params).ir("optim")
     assert all(f'optim.hyper "{name}"' in text for name in ("0.max_delta", "1.every_k_schedule", "1.learning_rate"))
@@ -348,7 +348,7 @@ def test_a_changed_hyperparameter_is_used_without_a_compilation():
         before = float(params["w"][0])
         params, state = opt.step({"w": jnp.ones(3)}, state, params)
         assert float(params["w"][0]) == pytest.approx(before - rate)
-        sizes.append(opt._step._cache_size())
+        sizes.append(opt._steps[False, False, False]._cache_size())
     assert sizes == [sizes[0]] * 3
 
 

@@ -165,16 +165,13 @@ def _state_argument(
     else:
         name = old.leaf_set.root
         # A slot may have some of the leaves only; the one with most has all of them.
-        slots = [(s.value.leaf_set, p) for s, p in zip(layout.slots, arrays, strict=True) if _is_over(s.value, name)]
+        pairs = zip((s.value for s in layout.slots), arrays, strict=True)
+        slots = [(v.leaf_set, p) for v, p in pairs if isinstance(v, Tree) and v.leaf_set.root == name]
         whole, whole_part = max(slots, key=lambda pair: len(pair[0].leaves))
         table = leaf_table(jax.tree.unflatten(whole.structure, whole_part))
         whole_set = b.leaf_sets.root(name, whole.structure, table, _signatures(name, [], layout, arrays))
         shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)}
-        leaf_set = (
-            whole_set
-            if old.leaf_set.leaves == whole_set.leaves and whole_part is part
-            else (b.leaf_sets.restrict(whole_set, old.leaf_set, shapes, slot.name.rpartition(".")[2]))
-        )
+        leaf_set = b.leaf_sets.restrict(whole_set, old.leaf_set, shapes, slot.name.rpartition(".")[2])
     dtypes = _by_group(leaf_set, [np.dtype(x.dtype) for x in part])
     return f.tree_argument(slot.name, leaf_set, dtypes, extent=old.extent, positions=positions), dtypes
 
@@ -303,17 +300,13 @@ def _by_group(leaf_set: LeafSet, dtypes: Sequence[np.dtype]) -> Dtypes:
     return {k: np.dtype(dtypes[place[members[0]]]) for k, members in leaf_set.members.items()}
 
 
-def _is_over(value: Value, root: str) -> bool:
-    return isinstance(value, Tree) and value.leaf_set.root == root
-
-
 def _signatures(
     root: str, dtypes: Sequence[Sequence[np.dtype]], layout: StateLayout, arrays: Sequence[Sequence[Any]]
 ) -> list[tuple[str, ...]]:
     """What the leaves of a pytree must share to be in one group: the dtypes given, and those of every state slot."""
     signatures: dict[int, list[str]] = {i: [d.name for d in names] for i, names in enumerate(zip(*dtypes, strict=True))}
     for slot, part in zip(layout.slots, arrays, strict=True):
-        if isinstance(slot.value, Tree) and _is_over(slot.value, root):
+        if isinstance(slot.value, Tree) and slot.value.leaf_set.root == root:
             for leaf, array in zip(slot.value.leaf_set.leaves, part, strict=True):
                 signatures.setdefault(leaf, []).append(np.dtype(array.dtype).name)
     return [tuple(signatures[i]) for i in sorted(signatures)]
