@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-enum { kBlock = 1024, kChunk = 1 << 15, kMostThreads = 64 };
+enum { kChunk = 1 << 15, kMostThreads = 64 };
 
 typedef struct {
   float **streams;
@@ -14,30 +14,41 @@ typedef struct {
   double total;
 } Sweep;
 
-static void block(Sweep *sweep, size_t start, size_t count, float *sum) {
-  for (size_t i = 0; i < count; ++i) sum[i] = 1e-9f;
-  for (int s = 0; s < sweep->reads; ++s) {
-    const float *restrict in = sweep->streams[s] + start;
-    for (size_t i = 0; i < count; ++i) sum[i] += in[i];
+/* One loop for each number of arrays, so that the compiler sees plain pointers. */
+#define READ(k, R) (R > k ? in##k[i] : 0.0f)
+#define UPDATE(k, U) \
+  if (U > k) out##k[i] += sum
+#define LOOP(R, U)                                                          \
+  static double loop_##R##_##U(float **s, size_t begin, size_t end) {       \
+    const float *restrict in0 = R > 0 ? s[0] : NULL;                        \
+    const float *restrict in1 = R > 1 ? s[1] : NULL;                        \
+    const float *restrict in2 = R > 2 ? s[2] : NULL;                        \
+    float *restrict out0 = U > 0 ? s[R] : NULL;                             \
+    float *restrict out1 = U > 1 ? s[R + 1] : NULL;                         \
+    float *restrict out2 = U > 2 ? s[R + 2] : NULL;                         \
+    double total = 0;                                                       \
+    for (size_t i = begin; i < end; ++i) {                                  \
+      const float sum = READ(0, R) + READ(1, R) + READ(2, R);               \
+      UPDATE(0, U);                                                         \
+      UPDATE(1, U);                                                         \
+      UPDATE(2, U);                                                         \
+      if (!U) total += sum;                                                 \
+    }                                                                       \
+    return total;                                                           \
   }
-  for (int s = 0; s < sweep->updates; ++s) {
-    float *restrict array = sweep->streams[sweep->reads + s] + start;
-    for (size_t i = 0; i < count; ++i) array[i] += sum[i];
-  }
-}
+#define ROW(R) LOOP(R, 0) LOOP(R, 1) LOOP(R, 2) LOOP(R, 3)
+ROW(0) ROW(1) ROW(2) ROW(3)
+#define ENTRIES(R) {loop_##R##_0, loop_##R##_1, loop_##R##_2, loop_##R##_3}
+static double (*const loops[4][4])(float **, size_t, size_t) = {ENTRIES(0), ENTRIES(1), ENTRIES(2), ENTRIES(3)};
 
 static void *work(void *argument) {
   Sweep *sweep = argument;
-  float sum[kBlock];
   double total = 0;
   for (;;) {
     size_t start = atomic_fetch_add(&sweep->next, kChunk);
     if (start >= sweep->size) break;
     size_t end = start + kChunk < sweep->size ? start + kChunk : sweep->size;
-    for (size_t i = start; i < end; i += kBlock) {
-      block(sweep, i, end - i < kBlock ? end - i : kBlock, sum);
-      total += sum[0];
-    }
+    total += loops[sweep->reads][sweep->updates](sweep->streams, start, end);
   }
   pthread_mutex_lock(&sweep->lock);
   sweep->total += total;
@@ -45,7 +56,8 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* One sweep over `reads` arrays that are read and `updates` arrays that are read and written, of `size` floats each. */
+/* One sweep over `reads` arrays that are read and `updates` arrays that are read and written, of `size` floats each;
+   at most three of each kind. */
 double optcc_sweep_limit(float **streams, int reads, int updates, size_t size, int threads) {
   Sweep sweep = {streams, reads, updates, size, 0, PTHREAD_MUTEX_INITIALIZER, 0};
   pthread_t others[kMostThreads];
