@@ -38,6 +38,8 @@ class Leaf:
 
     def shape_of(self, extent: str) -> tuple[int, ...]:
         """The shape of the leaf's value of an extent: 0-d if per leaf, 1 for an axis that is not kept."""
+        if extent == Extent.ELEMENTS:
+            return self.shape
         if extent == Extent.PER_LEAF:
             return ()
         kept = self.kept(extent)

@@ -96,6 +96,8 @@ def verify_leaf_sets(op: Operation) -> None:
     for type_ in types:
         if isinstance(type_, TreeType):
             leaves = leaf_set(op, type_.leaves)
-            missing = [leaf for leaf in leaves if type_.has_axes and type_.extent.data not in dict(leaf.axes)]
+            if not type_.has_axes:
+                continue
+            missing = [leaf for leaf in leaves if type_.extent.data not in dict(leaf.axes)]
             if missing:
                 raise VerifyException(f'{type_}: leaf "{missing[0].path}" has no axis extent "{type_.extent.data}"')

@@ -41,6 +41,17 @@ def test_state_of_another_chain():
     assert "where: leaf state[0].count" in text
 
 
+def test_flatten_of_real_and_complex_leaves():
+    tx = optcc.flatten(optcc.sgd(0.1))
+    params = {"a": jnp.ones(3), "b": jnp.ones(2, jnp.complex64)}
+    text = fails(TypeError, lambda: tx.update(params, tx.init(params), params))
+    assert text == (
+        "flatten cannot put real and complex leaves into one vector\n"
+        "  where: flatten\n"
+        "  fix:   put split_real_and_imaginary around flatten, or partition the parameters"
+    )
+
+
 def test_state_of_another_library():
     import optax
 

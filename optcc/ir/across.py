@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def sum_over_leaves(b: Builder, tree: Tree, size: int) -> Tree:
     """The sum of values that have `size` elements in every leaf, as a tree of one leaf of that size."""
-    target = b.leaf_sets.root(_name(b, "sum"), None, [Leaf("sum", (size,))], [("sum",)])
+    target = b.leaf_sets.root(b.symbol_name("sum"), None, [Leaf("sum", (size,))], [("sum",)])
     total: Tree | None = None
     for k in tree.parts:
         stack = _stack(b, tree, k, size)
@@ -38,7 +38,7 @@ def spread_over_leaves(b: Builder, value: Tree, like: Tree, size: int) -> Tree:
 def _stack(b: Builder, tree: Tree, k: int, size: int) -> LeafSet:
     """A leaf with one row for each leaf of a group."""
     rows = len(tree.leaf_set.members[k])
-    return b.leaf_sets.root(_name(b, f"stack_{k}"), None, [Leaf("stack", (rows, size))], [("stack",)])
+    return b.leaf_sets.root(b.symbol_name(f"stack_{k}"), None, [Leaf("stack", (rows, size))], [("stack",)])
 
 
 def _columns(b: Builder, stack: LeafSet) -> str:
@@ -50,7 +50,3 @@ def _group(b: Builder, tree: Tree, k: int) -> Tree:
     old = tree.leaf_set
     alone = LeafSet(old.root, old.structure, {0: old.groups[k]}, {0: old.members[k]})
     return Tree(b, alone, {0: tree.parts[k]}, {0: tree.dtypes[k]}, extent=tree.extent)
-
-
-def _name(b: Builder, name: str) -> str:
-    return b.unique_name(name).replace(".", "_")

@@ -17,17 +17,16 @@ from optcc.dialect import Extent, KeyType, TreeType
 from optcc.errors import message
 from optcc.ir.builder import Builder
 from optcc.ir.definition import Definition
-from optcc.ir.dtypes import type_of
+from optcc.ir.dtypes import name_of, type_of
 from optcc.ir.foreign import opaque_leaf_set
 from optcc.ir.layout import Slot, StateLayout, Value
+from optcc.ir.leaf_sets import PARAMETERS
 from optcc.ir.program import Port, Program, leaf_table, slot_attribute
 from optcc.ir.trees import MixedGroupError
 from optcc.ir.values import Key, LeafSet, Scalar, Tree
 
 INIT = "init"
 UPDATE = "update"
-ALL = "all"
-"""The leaf set of the parameters."""
 
 Dtypes = dict[int, np.dtype]
 
@@ -60,12 +59,14 @@ def takes_examples(definition: Definition) -> bool:
 def build_init(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
     """The program that makes the initial state, and the layout of that state.
 
-    `params` is a pytree of shapes and dtypes. Raises TypeError for a leaf that is no float.
+    `params` is a pytree of shapes and dtypes. Raises TypeError for a leaf that is neither float nor complex.
     """
     f = _Function(INIT, definition)
     dtypes = _check_floats(fast_of(params), "parameter")
     like = fast_of(params)
-    root = f.builder.leaf_sets.root(ALL, jax.tree.structure(like), leaf_table(like), [(d.name,) for d in dtypes])
+    root = f.builder.leaf_sets.root(
+        PARAMETERS, jax.tree.structure(like), leaf_table(like), [(name_of(d),) for d in dtypes]
+    )
     state = f.builder.initialize(None, definition, f.params_argument(params, root, _by_group(root, dtypes)))
     layout = StateLayout(state)
     parts = [f.result(slot.name, slot.value, slot.positions) for slot in layout.slots]
@@ -83,7 +84,7 @@ def build_update(
     """The program that transforms updates.
 
     All but `layout` are pytrees of shapes and dtypes, and `state` has that layout. Raises TypeError for a gradient
-    that is no float.
+    that is neither float nor complex.
     """
     apart: tuple[frozenset[int], ...] = ()
     while True:
@@ -110,10 +111,10 @@ def _build_update(
     arrays = layout.arrays(state)
     signatures = [
         (*signature, *(("off", "on")[i in side] for side in apart))
-        for i, signature in enumerate(_signatures(ALL, [grads, weights], layout, arrays))
+        for i, signature in enumerate(_signatures(PARAMETERS, [grads, weights], layout, arrays))
     ]
     like = params_like(definition, updates) if params is None else fast_of(params)
-    root = b.leaf_sets.root(ALL, jax.tree.structure(like), leaf_table(like), signatures)
+    root = b.leaf_sets.root(PARAMETERS, jax.tree.structure(like), leaf_table(like), signatures)
     shapes = dict(enumerate(tuple(x.shape) for x in jax.tree.leaves(updates)))
     gradients = f.tree_argument("updates", b.leaf_sets.restrict(root, root, shapes), _by_group(root, grads))
     start = f.counts[0]
@@ -158,7 +159,7 @@ def _state_argument(
     if isinstance(old, Scalar):
         dtype = np.dtype(part[0].dtype)
         return f.scalar_argument(slot.name, dtype, positions), dtype
-    if old.leaf_set.root == ALL:
+    if old.leaf_set.root == PARAMETERS:
         own = old.extent == Extent.ELEMENTS
         shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)} if own else None
         leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, slot.name.rpartition(".")[2] if own else "on")
@@ -251,15 +252,10 @@ class _Function:
     ) -> list[jax.ShapeDtypeStruct]:
         """Return a tree in the dtypes given, or in its own; the shapes of its leaves, in tree order."""
         stored = self.builder.store(tree, dtypes)
-        shapes: dict[int, jax.ShapeDtypeStruct] = {}
         for k, port in self._ports(1, slot, tree.leaf_set, positions):
             self.values.append(stored[k])
             self.outputs.append(port)
-            for index, leaf in zip(
-                tree.leaf_set.members[k], self.builder.leaf_sets.leaves(tree.leaf_set.groups[k]), strict=True
-            ):
-                shapes[index] = jax.ShapeDtypeStruct(leaf.shape_of(tree.extent), (dtypes or tree.dtypes)[k])
-        return [shapes[i] for i in sorted(shapes)]
+        return self.builder.shapes(tree, dtypes)
 
     def finish(self, in_shapes: Any, out_shapes: Any) -> Program:
         self.builder.leaf_sets.finish()
@@ -304,11 +300,13 @@ def _signatures(
     root: str, dtypes: Sequence[Sequence[np.dtype]], layout: StateLayout, arrays: Sequence[Sequence[Any]]
 ) -> list[tuple[str, ...]]:
     """What the leaves of a pytree must share to be in one group: the dtypes given, and those of every state slot."""
-    signatures: dict[int, list[str]] = {i: [d.name for d in names] for i, names in enumerate(zip(*dtypes, strict=True))}
+    signatures: dict[int, list[str]] = {
+        i: [name_of(d) for d in names] for i, names in enumerate(zip(*dtypes, strict=True))
+    }
     for slot, part in zip(layout.slots, arrays, strict=True):
         if isinstance(slot.value, Tree) and slot.value.leaf_set.root == root:
             for leaf, array in zip(slot.value.leaf_set.leaves, part, strict=True):
-                signatures.setdefault(leaf, []).append(np.dtype(array.dtype).name)
+                signatures.setdefault(leaf, []).append(name_of(np.dtype(array.dtype)))
     return [tuple(signatures[i]) for i in sorted(signatures)]
 
 

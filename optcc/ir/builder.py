@@ -18,12 +18,7 @@ from xdsl.dialects.builtin import FloatAttr, f64
 from xdsl.ir import Attribute, Block, SSAValue
 
 from optcc import base
-from optcc.dialect import (
-    CallOp,
-    HyperOp,
-    KeyType,
-    TreeType,
-)
+from optcc.dialect import CallOp, HyperOp, KeyType, TreeType
 from optcc.errors import message
 from optcc.ir.definition import Definition
 from optcc.ir.dtypes import default_float, type_of
@@ -81,7 +76,7 @@ class Builder(TreeEmitter):
         return f"chain{index} {self._scopes[-1]}" if index else self._scopes[-1]
 
     def unique_name(self, name: str) -> str:
-        """`name` behind the chain index, for callees."""
+        """`name` behind the chain index, as callees are called."""
         return ".".join([*map(str, self._path), name])
 
     @contextlib.contextmanager

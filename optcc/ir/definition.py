@@ -77,7 +77,9 @@ def transformation(name: str, init: InitFn, update: UpdateFn, **hypers: Any) -> 
     return as_pair(Definition(name, init, update, hypers))
 
 
-def stateless(name: str, update: UpdateFn, state: type = base.EmptyState, **hypers: Any):
+def stateless(
+    name: str, update: UpdateFn, state: type = base.EmptyState, **hypers: Any
+) -> base.GradientTransformationExtraArgs:
     """As `transformation`, for one without arrays in its state; `update(b, updates, params, **hypers)`."""
 
     def init(b: Builder, params: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -32,6 +33,12 @@ _TYPES: dict[str, Attribute] = {
     **{f"uint{n}": IntegerType(n, Signedness.UNSIGNED) for n in (8, 16, 32, 64)},
 }
 _DTYPES = {type_: np.dtype(name if name != "bfloat16" else jnp.bfloat16) for name, type_ in _TYPES.items()}
+
+
+@cache
+def name_of(dtype: np.dtype) -> str:
+    """The name of a numpy dtype. numpy puts it together at every access, which is felt for thousands of leaves."""
+    return dtype.name
 
 
 def type_of(dtype: Any) -> Attribute:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,21 +22,21 @@ Operand = Any
 """A tree, a scalar or a Python number."""
 
 
-class Emitter:
+class Emitter(ABC):
     """Emits ops into a block. Sub-float32 leaves are widened when they are read and rounded once when stored."""
 
     def __init__(self, block: Block) -> None:
         self._block = block
 
     @property
+    @abstractmethod
     def where_in_chain(self) -> str:
         """The transformation being built, for errors."""
-        return ""
 
     # Making values
 
     def load(self, leaf_set: LeafSet, values: dict[int, SSAValue]) -> Tree:
-        """A tree from the function's arguments: floats below float32 are widened here."""
+        """A tree from values in the dtypes that arrays have: floats below float32 are widened here."""
         dtypes: dict[int, np.dtype] = {}
         parts: dict[int, SSAValue] = {}
         extent: str = Extent.ELEMENTS
@@ -272,10 +273,6 @@ class Emitter:
         self._block.add_op(op)
         return op
 
-    def map_part(self, value: SSAValue, make: Callable[..., Operation], element: Attribute) -> SSAValue:
-        """Apply one scalar op to every value of a part of a tree."""
-        return self.map_parts([value], make, element)
-
     def map_parts(self, values: Sequence[SSAValue], make: Callable[..., Operation], element: Attribute) -> SSAValue:
         """Apply one scalar op to the values of parts of trees over one leaf set."""
 
@@ -288,8 +285,7 @@ class Emitter:
         return self._map(type_.leaves, values, body, element, extent=type_.extent.data)
 
     def _cast_part(self, part: SSAValue, element: Attribute) -> SSAValue:
-        type_ = part.type
-        assert isinstance(type_, TreeType)
+        type_ = tree_type(part)
         if type_.element == element:
             return part
         return self._map(

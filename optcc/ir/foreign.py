@@ -11,6 +11,7 @@ import numpy as np
 from optcc import base
 from optcc.errors import message
 from optcc.ir.definition import Definition
+from optcc.ir.dtypes import name_of
 from optcc.ir.values import LeafSet, Scalar, Tree
 
 if TYPE_CHECKING:
@@ -83,11 +84,7 @@ def foreign_definition(
 
 def as_shapes(b: Builder, tree: Tree) -> base.PyTree:
     """The pytree of shapes and dtypes of a tree."""
-    shapes: dict[int, jax.ShapeDtypeStruct] = {}
-    for k, symbol in tree.leaf_set.groups.items():
-        for index, leaf in zip(tree.leaf_set.members[k], b.leaf_sets.leaves(symbol), strict=True):
-            shapes[index] = jax.ShapeDtypeStruct(leaf.shape_of(tree.extent), tree.dtypes[k])
-    return jax.tree.unflatten(tree.leaf_set.structure, [shapes[i] for i in sorted(shapes)])
+    return jax.tree.unflatten(tree.leaf_set.structure, b.shapes(tree))
 
 
 def opaque_leaf_set(b: Builder, name: str, shapes: base.PyTree) -> tuple[LeafSet, dict[int, np.dtype]]:
@@ -97,8 +94,7 @@ def opaque_leaf_set(b: Builder, name: str, shapes: base.PyTree) -> tuple[LeafSet
     structure = jax.tree.structure(shapes)
     table = leaf_table(shapes)
     dtypes = [np.dtype(s.dtype) for s in jax.tree.leaves(shapes)]
-    symbol = b.unique_name(name).replace(".", "_")
-    leaf_set = b.leaf_sets.root(symbol, structure, table, [(d.name,) for d in dtypes])
+    leaf_set = b.leaf_sets.root(b.symbol_name(name), structure, table, [(name_of(d),) for d in dtypes])
     return leaf_set, {k: dtypes[members[0]] for k, members in leaf_set.members.items()}
 
 

@@ -33,7 +33,7 @@ _BINARY = {
 }
 _COMPARE = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 _CALLS = frozenset({"jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call"})
-_SAME = frozenset({"copy", "copy_p", "stop_gradient", "squeeze", "reshape", "broadcast_in_dim"})
+_SAME = frozenset({"copy", "stop_gradient", "squeeze", "reshape", "broadcast_in_dim"})
 
 
 class _UnsupportedError(Exception):

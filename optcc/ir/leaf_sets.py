@@ -91,7 +91,7 @@ class LeafSets:
             kept = [(i, leaf) for i, leaf in zip(root.members[k], self.leaves(symbol), strict=True) if i in chosen]
             if kept:
                 members[k] = tuple(i for i, _ in kept)
-                leaves = tuple(Leaf(leaf.path, shapes[i] if shapes else leaf.shape) for i, leaf in kept)
+                leaves = tuple(leaf if shapes is None else _with_shape(leaf, shapes[i]) for i, leaf in kept)
                 groups[k] = self.define(f"{symbol}_{name}", leaves)
         return LeafSet(root.root, subset.structure, groups, members)
 
@@ -102,14 +102,20 @@ class LeafSets:
         """
         groups: dict[int, str] = {}
         for k, symbol in old.groups.items():
-            leaves = tuple(Leaf(leaf.path, shape_of(leaf.shape)) for leaf in self.leaves(symbol))
+            leaves = tuple(_with_shape(leaf, shape_of(leaf.shape)) for leaf in self.leaves(symbol))
             groups[k] = self.define(f"{symbol}_{name}", leaves)
         same = all(self.leaves(groups[k]) == self.leaves(symbol) for k, symbol in old.groups.items())
         root = old.root if same or old.root == PARAMETERS else f"{old.root}_{name}"
         return LeafSet(root, old.structure, groups, dict(old.members))
 
-    def partition(self, old: LeafSet, selected: Sequence[bool], structures: tuple[Any, Any]) -> tuple[LeafSet, LeafSet]:
-        """The leaves selected, in tree order, and the rest, with the structures given."""
+    def partition(
+        self, old: LeafSet, selected: Sequence[bool], structures: tuple[Any, Any] | None = None
+    ) -> tuple[LeafSet, LeafSet]:
+        """The leaves selected, in tree order, and the rest, with the structures given.
+
+        Without them both have that of the whole, which is enough for sides that only their join leaves.
+        """
+        structures = structures or (old.structure, old.structure)
         chosen = set(itertools.compress(old.leaves, selected))
         sides: list[LeafSet] = []
         for take, suffix, structure in zip((True, False), ("on", "off"), structures, strict=True):
@@ -145,3 +151,8 @@ class LeafSets:
     def _with_axes(self, leaf: Leaf) -> Leaf:
         axes = tuple((name, known[leaf]) for name, known in self._axes.items() if leaf in known)
         return Leaf(leaf.path, leaf.shape, axes) if axes else leaf
+
+
+def _with_shape(leaf: Leaf, shape: Shape) -> Leaf:
+    """The leaf with another shape, and itself with its own: what one has thousands of is not made anew."""
+    return leaf if leaf.shape == shape else Leaf(leaf.path, shape)

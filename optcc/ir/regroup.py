@@ -13,6 +13,7 @@ from xdsl.ir import SSAValue
 
 from optcc.base import SplitRealAndImaginaryArrays
 from optcc.dialect import JoinOp, Leaf, ReshapeOp, SplitOp, TreeType
+from optcc.errors import message
 from optcc.ir.dtypes import compute_dtype, type_of
 from optcc.ir.values import LeafSet, Tree
 
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
 
 
 def flatten(b: Builder, tree: Tree) -> Tree:
-    """All values of a tree as one vector, in tree order, in the dtype that they promote to."""
+    """All values of a tree as one vector, in tree order, in the dtype that they promote to.
+
+    Raises TypeError for a tree with real and complex leaves: the way back would lose imaginary parts.
+    """
+    if len({np.issubdtype(dtype, np.complexfloating) for dtype in tree.dtypes.values()}) > 1:
+        fix = "put split_real_and_imaginary around flatten, or partition the parameters"
+        raise TypeError(message("flatten cannot put real and complex leaves into one vector", b.where_in_chain, fix))
     dtype = np.dtype(jnp.result_type(*tree.dtypes.values())) if tree.dtypes else np.dtype(np.float32)
     whole = _one_group(b, tree.leaf_set)
     size = sum(leaf.size for leaf in b.leaf_sets.leaves(whole))
-    name = b.unique_name("flat").replace(".", "_")
-    target = b.leaf_sets.root(name, jax.tree.structure(0), [Leaf("flat", (size,))], [("flat",)])
+    target = b.leaf_sets.root(b.symbol_name("flat"), jax.tree.structure(0), [Leaf("flat", (size,))], [("flat",)])
     values = list(b.cast(tree, dtype).parts.values())
     if not values:
         return b.full(target, 0.0, {0: dtype})
@@ -67,7 +73,7 @@ def to_real_pairs(b: Builder, tree: Tree) -> Tree:
             if part:
                 op = complex_dialect.ReOp if part == "real" else complex_dialect.ImOp
                 element = type_of(_real(tree.dtypes[k]))
-                value_of = b.map_part(value, lambda x, op=op: op(x), element)
+                value_of = b.map_parts([value], op, element)
                 symbol = b.leaf_sets.define(part, leaves)
                 value_of = b.add(ReshapeOp(value_of, TreeType.of(element, symbol))).results[0]
             else:
@@ -111,11 +117,15 @@ def from_real_pairs(b: Builder, pairs: Tree, like: Tree) -> Tree:
         assert isinstance(type_, TreeType)
         real, imaginary = (b.add(ReshapeOp(v, type_.with_leaves(symbol))).results[0] for v in values)
         dtypes[k] = np.dtype(jnp.result_type(dtypes[k], np.complex64))
-        element = type_of(dtypes[k])
-        assert isinstance(element, ComplexType)
-        make = lambda x, y, element=element: complex_dialect.CreateOp(x, y, element)  # noqa: E731
-        parts[k] = b.map_parts([real, imaginary], make, element)
+        parts[k] = _complex(b, real, imaginary, dtypes[k])
     return Tree(b, like.leaf_set, parts, dtypes)
+
+
+def _complex(b: Builder, real: SSAValue, imaginary: SSAValue, dtype: np.dtype) -> SSAValue:
+    """A part of a complex tree from its real and its imaginary part."""
+    element = type_of(dtype)
+    assert isinstance(element, ComplexType)
+    return b.map_parts([real, imaginary], lambda x, y: complex_dialect.CreateOp(x, y, element), element)
 
 
 def _pairs(b: Builder, tree: Tree) -> LeafSet:

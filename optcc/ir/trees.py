@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import jax
@@ -57,14 +59,20 @@ class TreeEmitter(Emitter):
         assert isinstance(function, FuncOp)
         self.leaf_sets = LeafSets(module_block, function)
 
+    @abstractmethod
     def unique_name(self, name: str) -> str:
         """`name` for this transformation alone."""
-        return name
+
+    def symbol_name(self, name: str) -> str:
+        """`unique_name`, as the name of a leaf set."""
+        return self.unique_name(name).replace(".", "_")
 
     # Leaf sets
 
-    def split(self, tree: Tree, selected: Sequence[bool], structures: tuple[Any, Any]) -> tuple[Tree, Tree]:
-        """Part a tree by leaf: those selected, in tree order, and the rest, with the structures given."""
+    def split(
+        self, tree: Tree, selected: Sequence[bool], structures: tuple[Any, Any] | None = None
+    ) -> tuple[Tree, Tree]:
+        """Part a tree by leaf: those selected, in tree order, and the rest, over the sets of `LeafSets.partition`."""
         sets = self.leaf_sets.partition(tree.leaf_set, selected, structures)
         parts: tuple[dict[int, SSAValue], ...] = ({}, {})
         for k, value in tree.parts.items():
@@ -100,15 +108,24 @@ class TreeEmitter(Emitter):
             parts[k] = self.add(JoinOp(values, tree_type(values[0]).with_leaves(symbol))).results[0]
         return Tree(self, whole, parts, dtypes, extent=on.extent)
 
+    def shapes(self, tree: Tree, dtypes: dict[int, np.dtype] | None = None) -> list[jax.ShapeDtypeStruct]:
+        """The array of every leaf, in tree order, in the dtypes given, or in those of the tree."""
+        dtypes = dtypes or tree.dtypes
+        array = cache(jax.ShapeDtypeStruct)  # thousands of leaves have few shapes
+        shapes: dict[int, jax.ShapeDtypeStruct] = {}
+        for k, symbol in tree.leaf_set.groups.items():
+            for index, leaf in zip(tree.leaf_set.members[k], self.leaf_sets.leaves(symbol), strict=True):
+                shapes[index] = array(leaf.shape_of(tree.extent), dtypes[k])
+        return [shapes[i] for i in sorted(shapes)]
+
     def axes(self, name: str, leaf_set: LeafSet, kept: Callable[[tuple[int, ...]], Sequence[int]]) -> str:
         """An axis extent of the leaves of a set; `kept` gives the axes it keeps from the shape of a leaf."""
         return self.leaf_sets.declare_axes(name, leaf_set, kept)
 
     def vector(self, name: str, size: int, dtype: Any) -> LeafSet:
         """The leaf set of a 1-d array of a state that belongs to no parameter."""
-        unique = self.unique_name(name).replace(".", "_")
         leaves = [Leaf(name, (size,))]
-        return self.leaf_sets.root(unique, jax.tree.structure(0), leaves, [(np.dtype(dtype).name,)])
+        return self.leaf_sets.root(self.symbol_name(name), jax.tree.structure(0), leaves, [(np.dtype(dtype).name,)])
 
     def reshape(self, tree: Tree, leaf_set: LeafSet, extent: str = Extent.ELEMENTS) -> Tree:
         """The values of a tree as those of another leaf set, or of another extent; the groups must correspond."""
@@ -125,8 +142,7 @@ class TreeEmitter(Emitter):
         total: Scalar | None = None
         for part in tree.parts.values():
             value = self.scalar(self.add(ReduceOp(kind, part, element_type(part.type))).results[0], weak=True)
-            combine = {Combiner.ADD: "add", Combiner.MAX: "max", Combiner.MIN: "min"}[kind]
-            total = value if total is None else self.binary(combine, total, value)
+            total = value if total is None else self.binary(kind.value, total, value)
         return self.number(0.0, default_float()) if total is None else total
 
     def reduce_leaves(self, tree: Tree, kind: Combiner = Combiner.ADD, extent: str = Extent.PER_LEAF) -> Tree:

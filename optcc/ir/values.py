@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,9 @@ USE_OPERATORS = "use Python's operators, with Python's numbers; they are all tha
 class LeafSet:
     """Leaves of one pytree, or some of them.
 
-    `structure` is the pytree with `MaskedNode` where a leaf is left out. For each group of leaves with one signature
-    of dtypes, `groups` has the name of its leaf set in the module and `members` the indices of its leaves in the
-    whole tree, whose name is `root`.
+    `structure` is the pytree with `MaskedNode` where a leaf is left out; a side of a split that is only joined again
+    may keep the whole one. For each group of leaves with one signature of dtypes, `groups` has the name of its leaf
+    set in the module and `members` the indices of its leaves in the whole tree, whose name is `root`.
     """
 
     root: str
@@ -32,7 +33,7 @@ class LeafSet:
     groups: dict[int, str]
     members: dict[int, tuple[int, ...]]
 
-    @property
+    @cached_property
     def leaves(self) -> tuple[int, ...]:
         """The indices of all leaves, in tree order."""
         return tuple(sorted(i for group in self.members.values() for i in group))

@@ -1,11 +1,14 @@
-"""How XLA:CPU runs a map: one kernel for each array that is stored, and one for its reductions.
+"""How XLA:CPU runs a map: one kernel for each array that is stored, and one for the folds over each set of axes.
+
+Folds to a scalar and per leaf, which are over all axes, are one kernel together; those of one axis extent are another.
 
 XLA:CPU makes a loop of its own for every output, so a map with several stores reads its inputs several times, and two
 things go wrong if nothing is done about it (figures in docs/decisions/0003):
 
 * A value that several kernels need is computed once and kept in memory if it is dear, a division for instance: Optax's
   clip + adamw keeps all clipped gradients. Hence every kernel computes what it needs by itself, from operands behind an
-  `optimization_barrier`, which common-subexpression elimination does not look through.
+  `optimization_barrier`, which common-subexpression elimination does not look through. It reads from another only what
+  that one stores unrounded and XLA would not compute again.
 * A kernel that overwrites a slot and another that reads the slot's old value are not ordered by data, and copy
   insertion then keeps a copy of the slot: Optax's lion copies its whole state. Hence an order is chosen, and where
   data does not impose it, a dependence is made.
@@ -25,7 +28,7 @@ from optcc.passes.utils import slice_of
 
 @dataclass(frozen=True)
 class Kernel:
-    """One loop: the results it computes, the ops of the body it runs, and the results of others that it reads.
+    """One stored result, or folds over the same axes: the ops of the body it runs, and the stored results it reads.
 
     `after` are results whose kernels must come first although no data says so.
     """
@@ -43,7 +46,7 @@ def plan(op: MapOp, overwritten: Sequence[int | None]) -> list[Kernel]:
     a stored result of another, in place of computing it, where the value stored is the value it needs.
     """
     stored = [i for i, kind in enumerate(op.kinds) if kind is Combiner.NONE]
-    # Folds over the same axes share a loop.
+    # Folds over the same axes share a kernel.
     reduced: dict[str, list[int]] = {}
     for i, (kind, type_) in enumerate(zip(op.kinds, op.result_types, strict=True)):
         if kind is not Combiner.NONE:

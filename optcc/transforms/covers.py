@@ -68,10 +68,9 @@ def _zero_covers(b: Builder, params: Tree) -> Zipped:
         if not shape:
             what = "sm3 keeps one bound for each axis, but this leaf is 0-d"
             raise ValueError(message(what, f"{b.where_in_chain}, leaf {path!r}", "mask it, or give it the shape (1,)"))
-    structure = params.leaf_set.structure
     trees: list[Tree] = []
     for axis in range(max(map(len, shapes), default=0)):
-        has_axis, _ = b.leaf_sets.partition(params.leaf_set, [len(s) > axis for s in shapes], (structure, structure))
+        has_axis, _ = b.leaf_sets.partition(params.leaf_set, [len(s) > axis for s in shapes])
         stored = b.leaf_sets.reshaped(has_axis, f"axis_{axis}", lambda shape, axis=axis: (shape[axis],))
         trees.append(b.full(stored, 0.0, {k: params.dtypes[k] for k in stored.groups}))
     return Zipped(params.leaf_set, tuple(trees))
@@ -85,9 +84,9 @@ def _by_rank(
     if not higher:
         return _second_moment(b, g, covers, weight, b2)
     chosen = [len(shape) == rank for shape in b.leaf_sets.shapes(g.leaf_set)]
-    here, rest = _halves(b, g, chosen)
+    here, rest = b.split(g, chosen)
     # A bound for an axis that the lowest rank has not belongs to the other leaves alone.
-    pairs = [_halves(b, cover, chosen) for cover in covers[:rank]]
+    pairs = [b.split(cover, chosen) for cover in covers[:rank]]
     v_here, new_here = _second_moment(b, here, [pair[0] for pair in pairs], weight, b2)
     v_rest, new_rest = _by_rank(b, rest, [*(pair[1] for pair in pairs), *covers[rank:]], higher, weight, b2)
     joined = [b.join(x, y, old.leaf_set) for x, y, old in zip(new_here, new_rest, covers, strict=False)]
@@ -101,10 +100,6 @@ def _second_moment(b: Builder, g: Tree, covers: list[Tree], weight: Scalar, b2: 
     stored: list[LeafSet] = [cover.leaf_set for cover in covers]
     new = [b.reduce_leaves(v, b.MAX, axis) for axis in axes]
     return v, [b.reshape(bound, leaves) for bound, leaves in zip(new, stored, strict=True)]
-
-
-def _halves(b: Builder, tree: Tree, selected: list[bool]) -> tuple[Tree, Tree]:
-    return b.split(tree, selected, (tree.leaf_set.structure, tree.leaf_set.structure))
 
 
 def sm3(

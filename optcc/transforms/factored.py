@@ -87,7 +87,7 @@ def scale_by_factored_rms(
             else b.schedule(lambda count: decay_rate_fn(count - step_offset, decay_rate), state.count)  # type: ignore[operator]
         )
         chosen = [factors(shape) is not None for shape in b.leaf_sets.shapes(g.leaf_set)]
-        sides = [_halves(b, tree, chosen) for tree in (g, params, state.v_row, state.v_col, state.v)]
+        sides = [b.split(tree, chosen) for tree in (g, params, state.v_row, state.v_col, state.v)]
         on, off = ([pair[i] for pair in sides] for i in (0, 1))
         new_on = _factored(b, *on, rate=rate, epsilon=hypers["epsilon"], minimum=min_dim_size_to_factor)
         new_off = _unfactored(b, *off, rate=rate, epsilon=hypers["epsilon"])
@@ -110,10 +110,6 @@ def _factored_axes(shape: Shape, minimum: int) -> tuple[int, int] | None:
 
 def _without(shape: Shape, axes: tuple[int, int] | None, which: int) -> Shape:
     return (1,) if axes is None else tuple(n for i, n in enumerate(shape) if i != axes[which])
-
-
-def _halves(b: Builder, tree: Tree, selected: list[bool]) -> tuple[Tree, Tree]:
-    return b.split(tree, selected, (tree.leaf_set.structure, tree.leaf_set.structure))
 
 
 def _factored(

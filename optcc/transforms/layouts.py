@@ -17,6 +17,8 @@ def flatten(inner: base.GradientTransformation) -> base.GradientTransformationEx
 
     The vector has the dtype that the leaves promote to. It is made by concatenation at each step; fewer and larger
     arrays in the state are what is gained. State: that of ``inner`` for one vector.
+
+    Raises TypeError, when parameters are there, for a tree with both real and complex leaves.
     """
     child = definition_of(inner)
 

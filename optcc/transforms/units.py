@@ -86,8 +86,7 @@ def centralize() -> base.GradientTransformationExtraArgs:
 
     def update(b: Builder, g: Tree, params: Tree | None) -> Tree:
         chosen = [len(shape) > 1 for shape in b.leaf_sets.shapes(g.leaf_set)]
-        structure = g.leaf_set.structure
-        matrices, others = b.split(g, chosen, (structure, structure))
+        matrices, others = b.split(g, chosen)
         slices = b.axes("slices", matrices.leaf_set, lambda shape: [0])
         return b.join(matrices - b.mean(matrices, slices), others, g.leaf_set)
 
