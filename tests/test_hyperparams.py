@@ -19,8 +19,8 @@ import optax
 import pytest
 
 import optcc
-from optcc.runtime import compiled as runtime
 from optcc.runtime import native
+from optcc.runtime.executables import EXECUTABLES
 from tests.trees import assert_close, assert_relative, matrices_only
 
 PARAMS = {"w": jnp.arange(12.0).reshape(3, 4) / 7, "b": jnp.arange(3.0) - 1}
@@ -80,7 +80,7 @@ def test_ten_values_compile_once(backend: str, layout: str):
         return compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS))
 
     copied(PARAMS)
-    runtime._EXECUTABLES.clear()
+    EXECUTABLES.clear()
     with compilations() as first:
         results = [run(VALUES[0])]
     assert first.count("optcc_step") == 1
@@ -97,7 +97,7 @@ def test_ten_values_compile_once(backend: str, layout: str):
 @backends
 def test_ten_values_compile_one_update(backend: str):
     """The same for `update` outside any jit."""
-    runtime._EXECUTABLES.clear()
+    EXECUTABLES.clear()
     with compilations() as names:
         for lr, b1, b2, decay in VALUES:
             compiled = optcc.compile(optcc.adamw(lr, b1, b2, weight_decay=decay), PARAMS, backend=backend)
@@ -162,17 +162,17 @@ def test_second_process_compiles_nothing(backend: str, tmp_path: Path):
 
 def test_executables_are_bounded(monkeypatch: pytest.MonkeyPatch):
     """The oldest go; an optimizer keeps its own."""
-    runtime._EXECUTABLES.clear()
-    monkeypatch.setattr(runtime, "_MOST_EXECUTABLES", 4)
+    EXECUTABLES.clear()
+    monkeypatch.setattr(EXECUTABLES, "most", 4)
     optimizers: list[Any] = []
     for i in range(1, 6):
         optimizers.append(optcc.compile(optcc.sgd(0.1), {"w": jnp.ones(i)}))
         optimizers[-1]._steps[False, False, False]
-        assert len(runtime._EXECUTABLES) <= 4
+        assert len(EXECUTABLES) <= 4
     first = optimizers[0]
     params, _ = first.step({"w": jnp.ones(1)}, first.init({"w": jnp.ones(1)}), {"w": jnp.ones(1)})
     np.testing.assert_allclose(params["w"], 0.9)
-    assert len(runtime._EXECUTABLES) <= 4
+    assert len(EXECUTABLES) <= 4
 
 
 # Names and values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,14 @@ def test_thousands_of_leaves() -> None:
     params, _ = opt.step(grads, opt.init(params), params)
     for p, x in zip(params, expected, strict=True):
         np.testing.assert_allclose(p, x, 1e-5, 1e-6)
+
+
+def test_hyperparameters_are_read_where_they_are() -> None:
+    """Kernels take them out of their vector: XLA would run one kernel for each."""
+    compiled = optcc.compile(optcc.sgd(0.1, 0.9), {"w": jnp.ones((3, 2))}, backend="native")
+    text = compiled.stablehlo()
+    assert re.search(r"value_element = array<i64: \d, \d>", text)
+    assert "stablehlo.slice" not in text
 
 
 # Backends

@@ -10,8 +10,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-ALIGNMENT = 32
-"""Elements: a cache line or more for every float. The same for all dtypes, so that arrays of two have equal offsets."""
+ALIGNMENT = 16
+"""Elements: a cache line of float32. The same for all dtypes, so that arrays of two have equal offsets."""
 
 Shape = tuple[int, ...]
 

@@ -103,6 +103,12 @@ def physical(arrays: Sequence[Any]) -> list[Any]:
     return [jax.random.key_data(x) if is_key(x) else x for x in arrays]
 
 
+def physical_shapes(tree: Any) -> list[Shape]:
+    """Shapes and dtypes of the `physical` arrays of a pytree of shapes and dtypes."""
+    # Only keys are traced: for thousands of leaves that takes long.
+    return [jax.eval_shape(jax.random.key_data, x) if is_key(x) else x for x in jax.tree.leaves(tree)]
+
+
 def logical(arrays: Sequence[Any], ports: Sequence[Port]) -> list[Any]:
     """Arrays as the caller has them; the inverse of `physical`."""
     keys = {port.positions[0]: port.key for port in ports if port.key}

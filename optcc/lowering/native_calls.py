@@ -13,7 +13,7 @@ from jaxlib.mlir.dialects import stablehlo as hlo
 from optcc.dialect import Combiner, Leaf, MapOp, TreeType, element_type
 from optcc.lowering import reductions
 from optcc.lowering.native import Call, calls_of
-from optcc.lowering.packed import PackedView
+from optcc.lowering.packed import Element, PackedView, as_one_leaf
 from optcc.lowering.scalar_ops import tensor
 
 Value = Any
@@ -34,12 +34,13 @@ class NativeCalls:
         """The results of a map: lists of tensors or packed views, a vector for a per-leaf fold, a 0-d tensor for one
         over the set.
 
-        Operands are lists of tensors or packed views, vectors for per-leaf values, 0-d tensors for scalars.
+        Operands are lists of tensors or packed views, vectors for per-leaf values, 0-d tensors or elements of vectors
+        for scalars.
         """
-        if flat := _as_one_leaf(op, operands, overwritten):
-            one = [Leaf("packed", next(iter(flat.values())).places[0][1])]
-            for call in calls_of(op, one, overwritten):
-                self._call(op, call, one, [flat.get(i, operand) for i, operand in enumerate(operands)])
+        if one := as_one_leaf(op, operands, overwritten):
+            whole = [replace(v, places=((0, one.shape),)) if isinstance(v, PackedView) else v for v in operands]
+            for call in calls_of(op, [one], overwritten):
+                self._call(op, call, [one], whole)
             return [operands[target] for target in overwritten if target is not None]
         calls = calls_of(op, leaves, overwritten)
         rows = [self._call(op, call, leaves, operands) for call in calls]
@@ -50,9 +51,15 @@ class NativeCalls:
         kernel, chosen = call.kernel, [leaves[i] for i in call.leaves]
         self.register(kernel.name, kernel.source)
         inputs: list[Value] = []
+        elements: list[int] = []
         for value in kernel.values:
             operand = operands[value.operand]
-            inputs.append(_rows(operand, call.leaves) if value.per_leaf else operand)
+            if isinstance(operand, Element):
+                elements.append(operand.index)
+                inputs.append(operand.vector)
+            else:
+                elements.append(-1)
+                inputs.append(_rows(operand, call.leaves) if value.per_leaf else operand)
         tables = _Tables()
         first: list[int] = []
         for array in kernel.arrays:
@@ -86,7 +93,8 @@ class NativeCalls:
             if result.writes >= 0:
                 aliases.update({k: first[result.writes] + k - start for k in range(start, len(types))})
             spans[i] = start, len(types)
-        results = _custom_call(self.target, types, inputs, call.attributes | tables.attributes, aliases)
+        attributes = call.attributes | tables.attributes | {"value_element": elements}
+        results = _custom_call(self.target, types, inputs, attributes, aliases)
         out: list[Value] = []
         for i, result in enumerate(kernel.results):
             piece = results[slice(*spans[i])]
@@ -132,25 +140,6 @@ class _Tables:
         if not self._numbers:
             return {}
         return {"array_packed": self._packed, "offsets": [n for table in self._numbers for n in table]}
-
-
-def _as_one_leaf(
-    op: MapOp, operands: Sequence[Value], overwritten: Sequence[int | None]
-) -> dict[int, PackedView] | None:
-    """Buffers that the map can run on as if each were one leaf, by operand; None if it cannot.
-
-    The body must be the same for all leaves and fold nothing. What is between the leaves is computed, too: it is what
-    the update makes of zeros, and nobody reads it.
-    """
-    elementwise = all(not isinstance(t, TreeType) or t.has_elements for t in (*op.operand_types, *op.result_types))
-    if not elementwise or any(kind is not Combiner.NONE for kind in op.kinds) or None in overwritten:
-        return None
-    views = {i: v for i, v in enumerate(operands) if isinstance(op.operand_types[i], TreeType)}
-    packings = [v.buffer.packing if isinstance(v, PackedView) and v.is_whole else None for v in views.values()]
-    if not packings or packings[0] is None or any(p is None or p.offsets != packings[0].offsets for p in packings):
-        return None
-    whole = ((0, (packings[0].size,)),)
-    return {i: replace(v, places=whole) for i, v in views.items()}
 
 
 def _rows(vector: Value, indices: Sequence[int]) -> Value:

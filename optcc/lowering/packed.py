@@ -1,14 +1,17 @@
-"""Tree values that are not one tensor a leaf: parts of a packed buffer, and vectors of per-leaf values."""
+"""Values that are not one tensor, or one a leaf: parts of packed buffers, per-leaf vectors and elements of vectors."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
 
+from optcc.dialect import Combiner, Leaf, MapOp, TreeType
 from optcc.ir.packing import Packing
 
 Value = Any
@@ -47,19 +50,50 @@ class Vector:
     tensor: Value
 
 
+@dataclass(frozen=True)
+class Element:
+    """A scalar that is an element of a 1-d tensor: native kernels read it there."""
+
+    vector: Value
+    index: int
+
+    @cached_property
+    def tensor(self) -> Value:
+        """The scalar as a 0-d tensor, made where it is first asked for, at the top of the function that is emitted."""
+        return _part(self.vector, self.index, ())
+
+
 def view_of(tensor: Value, packing: Packing) -> PackedView:
     """The tree that a packed argument holds."""
     return PackedView(Buffer(tensor, packing), tuple(zip(packing.offsets, packing.shapes, strict=True)))
 
 
 def as_leaves(value: Value) -> Value:
-    """The tensors of the leaves of a tree; a value that is no tree as it is."""
+    """The tensors of the leaves of a tree; the tensor of a value that is no tree."""
+    if isinstance(value, Element):
+        return value.tensor
     if isinstance(value, Vector):
         size = ir.RankedTensorType(value.tensor.type).shape[0]
         return [_part(value.tensor, i, ()) for i in range(size)]
     if isinstance(value, PackedView):
         return [_part(value.buffer.tensor, start, shape) for start, shape in value.places]
     return value
+
+
+def as_one_leaf(op: MapOp, operands: Sequence[Value], overwritten: Sequence[int | None]) -> Leaf | None:
+    """The leaf that the whole buffers of a map's operands are, if the map can run on them as such, else None.
+
+    The body must be the same for all leaves and fold nothing. What is between the leaves is computed, too: it is what
+    the update makes of zeros, and nobody reads it.
+    """
+    elementwise = all(not isinstance(t, TreeType) or t.has_elements for t in (*op.operand_types, *op.result_types))
+    if not elementwise or any(kind is not Combiner.NONE for kind in op.kinds) or None in overwritten:
+        return None
+    views = [v for v, t in zip(operands, op.operand_types, strict=True) if isinstance(t, TreeType)]
+    packings = [v.buffer.packing if isinstance(v, PackedView) and v.is_whole else None for v in views]
+    if not packings or packings[0] is None or any(p is None or p.offsets != packings[0].offsets for p in packings):
+        return None
+    return Leaf("packed", (packings[0].size,))
 
 
 def as_buffer(value: Value, packing: Packing) -> Value:

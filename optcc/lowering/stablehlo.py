@@ -46,7 +46,7 @@ from optcc.lowering.kernels import Kernel, arguments_of, is_plain_reduction, pla
 from optcc.lowering.native import why_not_native
 from optcc.lowering.native_calls import NativeCalls
 from optcc.lowering.ordering import run_after
-from optcc.lowering.packed import PackedView, Vector, as_buffer, as_leaves, as_vector
+from optcc.lowering.packed import PackedView, Vector, as_buffer, as_leaves, as_one_leaf, as_vector
 from optcc.lowering.scalar_ops import broadcast, constant, emit, tensor, vector_constant
 from optcc.lowering.slots import overwritten_operands
 
@@ -84,7 +84,7 @@ class StableHLO:
     ) -> list[Value]:
         """Emit the body of a function at the current place; arguments and results as the interpreter has them.
 
-        An argument may be a `PackedView`; a result is one buffer where `packings` has a packing for it.
+        An argument may be a `PackedView` or an `Element`; a result is one buffer where `packings` has a packing for it.
         """
         env: dict[SSAValue, Value] = dict(zip(function.args, arguments, strict=True))
         for op in function.body.block.ops:
@@ -116,7 +116,7 @@ class StableHLO:
                 else:
                     env[op.result] = [constant(n, op.result.type.element) for n in op.counts]
             case PackOp():
-                ones = [hlo.reshape(tensor([1], v.type), env[v]) for v in op.inputs]
+                ones = [hlo.reshape(tensor([1], v.type), as_leaves(env[v])) for v in op.inputs]
                 env[op.result] = _reshape(op, [hlo.concatenate(ones, 0) if len(ones) > 1 else ones[0]])
             case UnpackOp():
                 assert isinstance(op.operand.type, TreeType)
@@ -128,7 +128,7 @@ class StableHLO:
             case SplitKeyOp() | RandomOp() | CallOp():
                 env.update(zip(op.results, self.call(op, [as_leaves(env[v]) for v in op.operands]), strict=True))
             case _:
-                env[op.results[0]] = emit(op, [env[v] for v in op.operands])
+                env[op.results[0]] = emit(op, [as_leaves(env[v]) for v in op.operands])
 
     def _sweep(self, op: SweepOp, env: dict[SSAValue, Value]) -> None:
         native = None if why_not_native(op) else self.native
@@ -151,9 +151,9 @@ class StableHLO:
     def _vector_map(self, op: MapOp, env: dict[SSAValue, Value]) -> None:
         """A map that runs once a leaf, for all leaves at once."""
         count = len(leaves_of(op, op.leaves))
-        local: dict[SSAValue, Value] = {
-            argument: _as_vector(env[v], v.type) for argument, v in zip(op.block.args, op.inputs, strict=True)
-        }
+        local: dict[SSAValue, Value] = {}
+        for argument, v in zip(op.block.args, op.inputs, strict=True):
+            local[argument] = as_vector(env[v]) if isinstance(v.type, TreeType) else as_leaves(env[v])
         for inner in op.block.ops:
             if inner is not op.yields:
                 local[inner.results[0]] = emit(inner, [local[v] for v in inner.operands])
@@ -169,7 +169,16 @@ class StableHLO:
         if self.native is not None and op.domain == Extent.PER_LEAF and leaves:
             self._vector_map(op, env)
             return
-        inputs = [as_leaves(env[v]) for v in op.inputs]
+        operands = [env[v] for v in op.inputs]
+        if one := as_one_leaf(op, operands, overwritten):
+            args = [v.buffer.tensor if isinstance(v, PackedView) else as_leaves(v) for v in operands]
+            results = func_dialect.CallOp(self._body(op, one, overwritten), args).results
+            for output, target, result in zip(op.outputs, overwritten, results, strict=True):
+                assert target is not None
+                operands[target].buffer.tensor = result
+                env[output] = operands[target]
+            return
+        inputs = [as_leaves(v) for v in operands]
         rows: list[list[Value]] = []
         for i, leaf in enumerate(leaves):
             args = [v[i] if isinstance(t, TreeType) else v for v, t in zip(inputs, op.operand_types, strict=True)]

@@ -94,7 +94,8 @@ def _layout(compiled: CompiledOptimizer, all_native: bool) -> list[str]:
     lines = [f"layout:          packed, the {leaves:,} arrays of the state in {len(slots)}"]
     if not all_native:
         lines.append(
-            "  in stablehlo each leaf is sliced out of its buffer, and the buffer put together again, at every step"
+            "  in stablehlo each leaf is sliced out of its buffer, and the buffer put together again, at every step,\n"
+            "  unless the chain is elementwise and parameters and gradients are packed, too"
         )
     return lines
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
-from threading import RLock
 from typing import Any
 
 import jax
@@ -19,16 +17,16 @@ from optcc.errors import did_you_mean, message
 from optcc.ir.build import grads_like
 from optcc.ir.definition import Definition
 from optcc.ir.evaluate import check_matches, init_program, relevant_extra_args, update_program
-from optcc.ir.program import Program, at_once, logical, physical, shapes_of
+from optcc.ir.program import Program, at_once, physical_shapes, shapes_of
 from optcc.passes import PIPELINES
 from optcc.passes.lift_hyperparameters import LiftHyperparameters
 from optcc.runtime.backends import check_backend
+from optcc.runtime.executables import EXECUTABLES, MAKING, check_step, jit_init, jit_step, key_of
 from optcc.runtime.packing import (
     PARAMS,
     STATE,
     UPDATES,
     Layout,
-    Packed,
     PackedParams,
     PackedState,
     check_layout,
@@ -38,14 +36,6 @@ from optcc.runtime.packing import (
 )
 from optcc.runtime.primitive import Executable, bind
 from optcc.runtime.stages import HyperValues, Staged, check_hyper, function_of, hyper_values, run_pipeline
-
-_EXECUTABLES: OrderedDict[Any, Any] = OrderedDict()
-"""Executables, or functions jitted around them, by what they compute: chains that differ in numbers only share them."""
-_MOST_EXECUTABLES = 256
-"""How many are kept; an optimizer keeps its own as long as it lives."""
-_MAKING = RLock()
-"""Held while something is made for the first time, so that two threads do not make it twice."""
-
 
 LAYOUTS = ("tree", "packed", "auto")
 """`tree` keeps states as Optax has them, `packed` in a few buffers; `auto` packs where buffers cost more than bytes."""
@@ -70,14 +60,12 @@ class CompiledOptimizer:
         examples: int = 1,
         backend: str = "auto",
         layout: str = "tree",
-        hyperparams: Mapping[str, Any] | None = None,
     ) -> None:
         check_backend(backend)
         if layout not in LAYOUTS:
             raise ValueError(message(f"unknown layout {layout!r}", fix=f"one of {', '.join(LAYOUTS)}"))
         self.backend = backend
-        self._examples = examples
-        self._overrides = dict(hyperparams or {})
+        self._overrides: dict[str, Any] = {}
         self._asked_layout = layout
         self._definition = definition
         self._params = params
@@ -105,12 +93,18 @@ class CompiledOptimizer:
     ) -> tuple[base.Updates, base.OptState]:
         """Transform updates, as Optax's ``update``; for use inside a computation of your own, under ``jax.jit``.
 
+        Each of the three may be packed, and is unpacked for it; new updates and state are packed if the old ones are.
         Raises TreeMismatchError for arrays that do not fit the parameters compiled for.
         """
         if isinstance(state, PackedState):
             new_updates, new_state = self.update(updates, self.unpack_state(state), params, **extra_args)
             return new_updates, self.pack_state(new_state)
-        self._check(updates, state, params)
+        if isinstance(params, PackedParams):
+            params = self.unpack(params)
+        if isinstance(updates, PackedParams):
+            new_updates, new_state = self.update(self.unpack(updates), state, params, **extra_args)
+            return self.pack(new_updates), new_state
+        check_step(self._grads, self._params, self._state, updates, state, params)
         extra = relevant_extra_args(self._definition, extra_args)
         executable, values = self._update(params is not None, extra)
         flat = bind(executable, [*jax.tree.leaves((updates, state, params, extra)), *values.arrays])
@@ -144,7 +138,7 @@ class CompiledOptimizer:
         """The layout of states: ``"tree"`` or ``"packed"``."""
         if self._asked_layout != "auto":
             return self._asked_layout
-        leaves = jax.tree.leaves(jax.eval_shape(physical, jax.tree.leaves(self._state)))
+        leaves = physical_shapes(self._state)
         moved = sum(x.size * x.dtype.itemsize for x in leaves) / MEMORY_SPEED
         return "packed" if len(leaves) * BUFFER_COST > moved else "tree"
 
@@ -288,8 +282,7 @@ class CompiledOptimizer:
     @property
     def donated_bytes(self) -> int:
         """Bytes of state and parameters, which `step` is given and gives back; of a packed state, with its gaps."""
-        shapes = jax.eval_shape(physical, jax.tree.leaves((self._params, self._kept_state)))
-        return sum(x.size * x.dtype.itemsize for x in shapes)
+        return sum(x.size * x.dtype.itemsize for x in physical_shapes((self._params, self._kept_state)))
 
     # Making
 
@@ -306,16 +299,16 @@ class CompiledOptimizer:
         """Shapes and dtypes of the state as `init` returns it."""
         if self.layout == "tree":
             return self._state
-        return PackedState(jax.eval_shape(self._layouts[STATE].pack, self._state), self._layouts[STATE])
+        return self._layouts[STATE].like(PackedState)
 
     @cached_property
     def _init(self) -> tuple[Any, tuple[Any, ...]]:
         """The jitted `init`, of the leaves of the parameters and of hyperparameters, and those."""
         program = run_pipeline(self._init_program, (LiftHyperparameters(),), keep=False).program
         values = hyper_values(program, self._overrides)
-        key = "init", *_key(program, values)
-        make = partial(_jit_init, Executable(program, values.layout, "stablehlo"))
-        return _shared(key, make), _kept(program, self._overrides)
+        key = "init", *key_of(program, values)
+        make = partial(jit_init, Executable(program, values.layout, "stablehlo"))
+        return EXECUTABLES.get(key, make), _kept(program, self._overrides)
 
     @cached_property
     def _hypers(self) -> tuple[Any, ...]:
@@ -325,33 +318,30 @@ class CompiledOptimizer:
         """The jitted step for packed gradients, state and parameters."""
         program = self.staged.program
         values = hyper_values(program)
-        packed = frozenset(part for part, yes in ((UPDATES, grads), (STATE, state), (PARAMS, params)) if yes)
-        key = ("step", self.backend, packed, *_key(program, values))
+        packed = [part for part, yes in ((UPDATES, grads), (STATE, state), (PARAMS, params)) if yes]
+        key = ("step", self.backend, tuple(packed), *key_of(program, values))
 
         def make() -> Any:
-            called = packed_program(program, packed) if packed else program
-            return _jit_step(Executable(called, values.layout, self.backend))
+            called = packed_program(program, {part: self._layouts[part] for part in packed}) if packed else program
+            return jit_step(Executable(called, values.layout, self.backend))
 
-        return _shared(key, make)
+        return EXECUTABLES.get(key, make)
 
     def _update(self, with_params: bool, extra: Any) -> tuple[Executable, HyperValues]:
         shapes = shapes_of(extra)
         key = with_params, jax.tree.structure(shapes), tuple((x.shape, x.dtype) for x in jax.tree.leaves(shapes))
-        with _MAKING:
+        with MAKING:
             if key not in self._updates:
                 params = self._params if with_params else None
                 program = update_program(self._definition, self._grads, self._state, params, shapes)
                 program = run_pipeline(program, PIPELINES["update"], keep=False).program
                 values = hyper_values(program)
-                shared = ("update", self.backend, *_key(program, values))
+                shared = ("update", self.backend, *key_of(program, values))
                 make = partial(Executable, program, values.layout, self.backend)
-                self._updates[key] = _shared(shared, make), program
+                self._updates[key] = EXECUTABLES.get(shared, make), program
         executable, program = self._updates[key]
         # The executable may be another optimizer's, with other numbers.
         return executable, hyper_values(program, self._overrides)
-
-    def _check(self, updates: Any, state: Any, params: Any) -> None:
-        check_step(self._grads, self._params, self._state, updates, state, params)
 
 
 class _Steps(dict[tuple[bool, bool, bool], Any]):
@@ -365,65 +355,7 @@ class _Steps(dict[tuple[bool, bool, bool], Any]):
         return self.setdefault(key, self._make(*key))
 
 
-def _shared(key: Any, make: Callable[[], Any]) -> Any:
-    """What `make` made for this key, for whichever optimizer asked first."""
-    with _MAKING:
-        if key not in _EXECUTABLES:
-            _EXECUTABLES[key] = make()
-            while len(_EXECUTABLES) > _MOST_EXECUTABLES:
-                _EXECUTABLES.popitem(last=False)
-        _EXECUTABLES.move_to_end(key)
-        return _EXECUTABLES[key]
-
-
 def _kept(program: Program, overrides: Mapping[str, Any]) -> tuple[Any, ...]:
     """Hyperparameters on the device, to be put there once and not once a step, also if the first is being traced."""
     with at_once(*program.bindings.values(), *overrides.values()):
         return tuple(map(jnp.asarray, hyper_values(program, overrides).arrays))
-
-
-def check_step(grads_like: Any, params_like: Any, state_like: Any, grads: Any, state: Any, params: Any) -> None:
-    """Check arrays against the parameters and state compiled for. Raises TreeMismatchError."""
-    for what, got, like in (
-        ("grads", grads, grads_like),
-        ("state", state, state_like),
-        ("params", params, params_like),
-    ):
-        if isinstance(got, Packed) and isinstance(like, Packed):
-            check_layout(got, like.layout, what)
-        elif what != "params" or params is not None:
-            reference = "the state for the params compiled for" if what == "state" else "the params compiled for"
-            check_matches(shapes_of(got), like, what, reference, dtypes=True)
-
-
-def _jit_init(executable: Executable) -> Any:
-    """The jitted initial state."""
-    program = executable.program
-
-    def optcc_init(params: Any, hypers: Any) -> Any:
-        arrays = [jnp.asarray(x) for x in executable.interpret(*physical(params), *hypers)]
-        return jax.tree.unflatten(jax.tree.structure(program.out_shapes), logical(arrays, program.outputs))
-
-    return jax.jit(optcc_init)
-
-
-def _jit_step(executable: Executable) -> Any:
-    """The jitted step. Parameters and state come first, in the order of the results, so that XLA, which pairs donated
-    buffers with results of their shape in order, gives each array its own buffer back."""
-    grads_like, state_like, params_like, _ = executable.program.in_shapes
-
-    def optcc_step(params: Any, state: Any, grads: Any, hypers: Any) -> Any:
-        check_step(grads_like, params_like, state_like, grads, state, params)
-        flat = bind(executable, [*jax.tree.leaves((grads, state, params)), *hypers])
-        return jax.tree.unflatten(jax.tree.structure(executable.program.out_shapes), flat)
-
-    return jax.jit(optcc_step, donate_argnums=(0, 1))
-
-
-def _key(program: Program, values: HyperValues) -> Any:
-    """What an executable depends on: the function that runs every step, and the pytrees around it."""
-    opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
-    shapes = [str(x.dtype) for x in jax.tree.leaves(program.in_shapes)]
-    tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
-    structures = jax.tree.structure(program.in_shapes), jax.tree.structure(program.out_shapes)
-    return str(function_of(program)), tables, values.layout, structures, tuple(shapes), opaque

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,26 +16,34 @@ from jax.interpreters import ad, batching, mlir
 
 from optcc.errors import TreeMismatchError, message
 from optcc.ir.packing import Packing
-from optcc.ir.program import Port, Program, path_name, physical
+from optcc.ir.program import Port, Program, path_name
 
 UPDATES, STATE, PARAMS = "updates", "state", "params"
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One array of a packed pytree: its name, its dtype, and the leaves in it, None for an array that is not packed."""
+class PackedSlot:
+    """One array of a packed pytree: its name, its shape and dtype, and the leaves in it.
+
+    `packing` is None for an array that is not packed: the scalar or key at the only path and position.
+    """
 
     name: str
-    dtype: str
+    shape: jax.ShapeDtypeStruct
     packing: Packing | None
     paths: tuple[str, ...]
     positions: tuple[int, ...]
+
+    @property
+    def dtype(self) -> str:
+        """The name of the dtype."""
+        return str(self.shape.dtype)
 
 
 class Layout:
     """The slots of a packed pytree, and the pytree that it stands for. Equal layouts have one digest."""
 
-    def __init__(self, slots: Sequence[Slot], structure: Any) -> None:
+    def __init__(self, slots: Sequence[PackedSlot], structure: Any) -> None:
         self.slots = tuple(slots)
         self.structure = structure
         self._digest = hashlib.sha256(repr((self.slots, str(structure))).encode()).hexdigest()
@@ -45,6 +53,10 @@ class Layout:
 
     def __hash__(self) -> int:
         return hash(self._digest)
+
+    def like(self, kind: type[Packed]) -> Any:
+        """Shapes and dtypes of the arrays of the slots, in a packed pytree."""
+        return kind([slot.shape for slot in self.slots], self)
 
     def pack(self, tree: Any) -> list[Any]:
         """The arrays of the slots, from the pytree."""
@@ -107,15 +119,17 @@ def layout_of(program: Program, part: str) -> Layout:
     tree = program.in_shapes[index]
     start = sum(len(jax.tree.leaves(t)) for t in program.in_shapes[:index])
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    shapes = jax.eval_shape(physical, [x for _, x in leaves])
-    slots: list[Slot] = []
+    slots: list[PackedSlot] = []
     for port in _ports_of(program, start, len(leaves)):
         positions = tuple(i - start for i in port.positions)
-        packing = Packing.of([tuple(shapes[i].shape) for i in positions]) if port.is_tree else None
+        shape = leaves[positions[0]][1]
+        packing = Packing.of([leaves[i][1].shape for i in positions]) if port.is_tree else None
+        if packing is not None:
+            shape = jax.ShapeDtypeStruct((packing.size,), shape.dtype)
         paths = tuple(path_name(leaves[i][0]) for i in positions)
         # Gradients are packed like the parameters.
         name = port.slot.replace("updates", "params", 1) if part == UPDATES else port.slot
-        slots.append(Slot(name, str(leaves[positions[0]][1].dtype), packing, paths, positions))
+        slots.append(PackedSlot(name, shape, packing, paths, positions))
     return Layout(slots, jax.tree.structure(tree))
 
 
@@ -123,15 +137,11 @@ def _ports_of(program: Program, start: int, count: int) -> list[Port]:
     return [port for port in program.inputs if start <= port.positions[0] < start + count]
 
 
-def packed_program(program: Program, packed: frozenset[str]) -> Program:
+def packed_program(program: Program, layouts: Mapping[str, Layout]) -> Program:
     """The calling convention of `step` with some of updates, state and parameters packed."""
-    layouts = {part: layout_of(program, part) for part in packed}
-    kinds = {UPDATES: PackedParams, STATE: PackedState, PARAMS: PackedParams}
 
     def shapes(part: str, tree: Any) -> Any:
-        if part not in packed:
-            return tree
-        return kinds[part](jax.eval_shape(layouts[part].pack, tree), layouts[part])
+        return layouts[part].like(PackedState if part == STATE else PackedParams) if part in layouts else tree
 
     updates, state, params, extra = program.in_shapes
     new_in = (shapes(UPDATES, updates), shapes(STATE, state), shapes(PARAMS, params), extra)
@@ -143,7 +153,7 @@ def packed_program(program: Program, packed: frozenset[str]) -> Program:
 
 
 def _moved(
-    ports: Sequence[Port], parts: Sequence[str], trees: Sequence[Any], layouts: dict[str, Layout]
+    ports: Sequence[Port], parts: Sequence[str], trees: Sequence[Any], layouts: Mapping[str, Layout]
 ) -> tuple[Port, ...]:
     """The ports with the places that their arrays have in the new flat list."""
     moved: dict[int, Port] = {}
@@ -200,7 +210,7 @@ def _first_container(got: Layout, expected: Layout) -> tuple[str, str, str]:
     return "", f"the structure is {got.structure}", f"it is {expected.structure}"
 
 
-def _leaves(slot: Slot) -> list[tuple[str, tuple[str, Any]]]:
+def _leaves(slot: PackedSlot) -> list[tuple[str, tuple[str, Any]]]:
     shapes = slot.packing.shapes if slot.packing else [()]
     return [(path, (slot.dtype, shape)) for path, shape in zip(slot.paths, shapes, strict=True)]
 

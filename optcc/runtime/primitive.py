@@ -12,18 +12,17 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import func as func_dialect
-from jaxlib.mlir.dialects import stablehlo as hlo
 
 from optcc.dialect import CallOp, KeyType, RandomOp, SplitKeyOp, TreeType
 from optcc.ir import interpreter
 from optcc.ir.dtypes import dtype_of
-from optcc.ir.program import Program, logical, pack, pack_results, physical, unpack, unpack_arguments
-from optcc.lowering.packed import view_of
+from optcc.ir.program import Program, logical, pack, pack_results, physical, physical_shapes, unpack, unpack_arguments
+from optcc.lowering.packed import Element, view_of
 from optcc.lowering.stablehlo import StableHLO
 from optcc.runtime.backends import native_calls
 from optcc.runtime.stages import function_of
@@ -43,7 +42,7 @@ class Executable:
     @property
     def out_avals(self) -> list[jax.ShapeDtypeStruct]:
         """Shapes and dtypes of the flat results, of keys those of their data."""
-        return jax.eval_shape(physical, jax.tree.leaves(self.program.out_shapes))
+        return physical_shapes(self.program.out_shapes)
 
     @cached_property
     def jitted(self) -> Any:
@@ -77,7 +76,8 @@ optcc_update_p.multiple_results = True
 def bind(executable: Executable, arrays: Sequence[Any]) -> list[Any]:
     """Run an executable on flat arrays, within a trace or at once."""
     if not arrays:
-        return []
+        # JAX does not give a primitive without operands to the trace. Nothing but counts can be in such a state.
+        return logical([jnp.asarray(x) for x in executable.interpret()], executable.program.outputs)
     results = optcc_update_p.bind(*physical(arrays), executable=executable)
     return logical(results, executable.program.outputs)
 
@@ -106,31 +106,16 @@ def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: Executable
 
 def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: Executable, cpu: bool) -> Sequence[Any]:
     program = executable.program
-    module = ctx.module_context.module
-    types = [v.type for v in values]
-    results = [ir.RankedTensorType.get(a.shape, mlir.dtype_to_ir_type(a.dtype)) for a in ctx.avals_out]
-    with ir.InsertionPoint.at_block_begin(module.body):
-        function = func_dialect.FuncOp("optcc_update", ir.FunctionType.get(types, results), visibility="private")
-        ctx.module_context.symbol_table.insert(function)
-        entry = function.add_entry_block()
-    with ir.InsertionPoint(entry):
-        arguments, hypers = executable.arguments(list(entry.arguments))
-        scalars = [_element(hypers[k], i) for k, i in executable.hyper_layout]
-        call = partial(_lower_call, ctx, executable)
-        native = native_calls(executable.backend) if cpu else None
-        lowering = StableHLO(module, ctx.module_context.symbol_table.insert, call, cpu=cpu, native=native)
-        packings = [port.packing for port in program.inputs]
-        views = [view_of(v, p) if p else v for v, p in zip(arguments, packings, strict=True)]
-        out = lowering.lower(function_of(program), [*views, *scalars], [port.packing for port in program.outputs])
-        func_dialect.ReturnOp(unpack(program.outputs, out, len(results)))
-    return func_dialect.CallOp(function, list(values)).results
-
-
-def _element(vector: Any, index: int) -> Any:
-    """One element of a 1-d tensor, 0-d."""
-    one = ir.DenseI64ArrayAttr.get([1])
-    piece = hlo.slice(vector, ir.DenseI64ArrayAttr.get([index]), ir.DenseI64ArrayAttr.get([index + 1]), one)
-    return hlo.reshape(ir.RankedTensorType.get([], ir.RankedTensorType(vector.type).element_type), piece)
+    arguments, hypers = executable.arguments(values)
+    scalars = [Element(hypers[k], i) for k, i in executable.hyper_layout]
+    call = partial(_lower_call, ctx, executable)
+    native = native_calls(executable.backend) if cpu else None
+    insert = ctx.module_context.symbol_table.insert
+    lowering = StableHLO(ctx.module_context.module, insert, call, cpu=cpu, native=native)
+    packings = [port.packing for port in program.inputs]
+    views = [view_of(v, p) if p else v for v, p in zip(arguments, packings, strict=True)]
+    out = lowering.lower(function_of(program), [*views, *scalars], [port.packing for port in program.outputs])
+    return unpack(program.outputs, out, len(ctx.avals_out))
 
 
 def _lower_call(

@@ -57,6 +57,18 @@ std::string type_text(int64_t elements, DataType dtype) {
   return text.str();
 }
 
+// A value may be an element of a vector of them.
+Error check_element(const Call& call, const AnyBuffer& buffer, int64_t index) {
+  const Value& value = call.values[index];
+  const int64_t found = static_cast<int64_t>(buffer.element_count());
+  if (buffer.element_type() == value.dtype && found > value.element) {
+    return Error::Success();
+  }
+  return mismatch(call, value_name(index), " has ",
+                  type_text(found, buffer.element_type()),
+                  ", expected element ", value.element, " of ", value.dtype);
+}
+
 // A packed array may hold other leaves, too.
 Error check_packed(const Call& call, const AnyBuffer& buffer, int64_t index) {
   const Array& array = call.arrays[index];
@@ -98,12 +110,14 @@ Error misalignment(const Call& call, DataType dtype, const Name& name) {
 Error gather_values(const Call& call, const Operands& operands,
                     Scratch* scratch) {
   for (size_t i = 0; i < call.values.size(); ++i) {
+    const Value& value = call.values[i];
     const void* const data = operands[i].untyped_data();
-    if (misaligned(data, call.values[i].dtype)) {
-      return misalignment(call, call.values[i].dtype,
-                          [&] { return value_name(i); });
+    if (misaligned(data, value.dtype)) {
+      return misalignment(call, value.dtype, [&] { return value_name(i); });
     }
-    scratch->values[i] = data;
+    const size_t before =
+        value.element < 0 ? 0 : value.element * ffi::ByteWidth(value.dtype);
+    scratch->values[i] = static_cast<const char*>(data) + before;
   }
   return Error::Success();
 }
@@ -197,6 +211,13 @@ Error check_shapes(const Call& call, const Operands& operands,
   int64_t buffer = 0;
   for (size_t i = 0; i < call.values.size(); ++i) {
     const Value& value = call.values[i];
+    if (value.element >= 0) {
+      if (Error error = check_element(call, operands[buffer++], i);
+          error.failure()) {
+        return error;
+      }
+      continue;
+    }
     const int64_t elements = value.per_leaf ? call.leaves : 1;
     if (Error error = check_buffer(call, operands[buffer++], elements,
                                    value.dtype, [&] { return value_name(i); });

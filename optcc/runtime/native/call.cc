@@ -101,9 +101,15 @@ void read_values(Reader& reader, Call* call) {
   const int64_t count = reader.size("value_dtypes");
   const auto dtypes = reader.numbers("value_dtypes", count);
   const auto per_leaf = reader.numbers("value_per_leaf", count);
+  const auto elements = reader.has("value_element")
+                            ? reader.numbers("value_element", count)
+                            : std::vector<int64_t>(count, -1);
   for (int64_t i = 0; i < count; ++i) {
+    reader.check(elements[i] >= -1 && (elements[i] == -1 || per_leaf[i] == 0),
+                 "attribute 'value_element': value ", i, " has the element ",
+                 elements[i]);
     call->values.push_back(
-        {static_cast<DataType>(dtypes[i]), per_leaf[i] != 0});
+        {static_cast<DataType>(dtypes[i]), per_leaf[i] != 0, elements[i]});
   }
 }
 

@@ -18,6 +18,7 @@ constexpr int64_t kScalar = -2;
 struct Value {
   xla::ffi::DataType dtype;
   bool per_leaf;
+  int64_t element;  // of a 1-d buffer, or -1: the buffer is 0-d or per leaf
 };
 
 struct Array {

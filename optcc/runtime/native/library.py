@@ -26,7 +26,7 @@ TARGET = "optcc_sweep"
 _FILE = "liboptcc_native.so"
 _FOLDER = Path(__file__).resolve().parent
 # The same number as in python_api.cc.
-_ABI_VERSION = 2
+_ABI_VERSION = 3
 _COMPILER = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
 
 

@@ -8,7 +8,7 @@
 
 // Raised with every change of the exported functions, of a kernel's signature
 // or of the handler's attributes; library.py holds the same number.
-constexpr int32_t kAbiVersion = 2;
+constexpr int32_t kAbiVersion = 3;
 
 OPTCC_EXPORT int32_t optcc_abi_version() { return kAbiVersion; }
 
