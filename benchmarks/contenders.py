@@ -41,10 +41,11 @@ class Jax:
     def __init__(self, make: Callable[[], tuple[Any, Any, Any, Any]]) -> None:
         self.run, self.params, self.state, self.grads = make()
 
-    def time_step(self) -> float:
-        """Seconds of one step, until all results are there."""
+    def time_steps(self, count: int) -> float:
+        """Seconds of some steps, each until all its results are there."""
         start = time.perf_counter()
-        self.params, self.state = jax.block_until_ready(self.run(self.params, self.state, self.grads))
+        for _ in range(count):
+            self.params, self.state = jax.block_until_ready(self.run(self.params, self.state, self.grads))
         return time.perf_counter() - start
 
 
@@ -58,7 +59,13 @@ def ours(chain: str, shapes: Any, backend: str, layout: str, loop: int) -> tuple
     compiled = optcc.compile(
         CHAINS[chain](optcc), shapes, backend=backend, layout="tree" if layout == "tree" else "packed"
     )
-    executable = compiled.executable
+    if layout == "all":
+        packed = jax.eval_shape(compiled.pack, shapes)
+        state = jax.eval_shape(compiled.init, shapes)
+        step = jax.jit(lambda p, s, g: compiled.step(g, s, p), donate_argnums=(0, 1))
+        executable = step.lower(packed, state, packed).compile()
+    else:
+        executable = compiled.executable
     seconds = time.perf_counter() - start
 
     def make() -> tuple[Any, Any, Any, Any]:
@@ -102,6 +109,20 @@ def _looped(step: Any, loop: int) -> Any:
     return jax.jit(run, donate_argnums=(0, 1))
 
 
+def returning(shapes: Any, arrays: int) -> Jax:
+    """The price of buffers: a jitted call that returns its donated parameters and as many states, and has gradients."""
+
+    def run(params: Any, state: Any, grads: Any) -> Any:
+        del grads
+        return params, state
+
+    def make() -> tuple[Any, Any, Any, Any]:
+        params, *states = (arrays_like(shapes, 0) for _ in range(1 + arrays))
+        return jax.jit(run, donate_argnums=(0, 1), keep_unused=True), params, states, arrays_like(shapes, 1)
+
+    return Jax(make)
+
+
 class Torch:
     """PyTorch's step, timed in its own process."""
 
@@ -114,9 +135,9 @@ class Torch:
         sizes = [list(x.shape) for x in jax.tree.leaves(shapes)]
         return self._ask({"setup": {"chain": chain, "sizes": sizes}})["torch"]
 
-    def time_step(self) -> float:
-        """Seconds of one step."""
-        return self._ask({"step": 1})["seconds"]
+    def time_steps(self, count: int) -> float:
+        """Seconds of some steps."""
+        return sum(self._ask({"step": 1})["seconds"] for _ in range(count))
 
     def _ask(self, command: Any) -> Any:
         assert self.process.stdin is not None

@@ -68,9 +68,10 @@ class Limit:
         self.arrays = [np.full(size + 4096, 1e-3, np.float32)[k * 272 :][:size] for k in range(count)]
         self.pointers = (ctypes.c_void_p * count)(*(a.ctypes.data for a in self.arrays))
 
-    def time_step(self) -> float:
-        """Seconds of one step."""
+    def time_steps(self, count: int) -> float:
+        """Seconds of some steps."""
         start = time.perf_counter()
-        for reads, updates in self.sweeps:
-            _library().optcc_sweep_limit(self.pointers, reads, updates, self.size, os.cpu_count() or 1)
+        for _ in range(count):
+            for reads, updates in self.sweeps:
+                _library().optcc_sweep_limit(self.pointers, reads, updates, self.size, os.cpu_count() or 1)
         return time.perf_counter() - start

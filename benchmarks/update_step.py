@@ -4,8 +4,9 @@ Run on a quiet machine:  python benchmarks/update_step.py [--trees gpt2,small] [
                          [--torch-python PYTHON] [--output FILE]
 
 Each step updates and applies in place, on the same arrays. The time of a step is taken from the call until all results
-are there. Repeats alternate between the contenders, so that a drift of the machine meets them alike; medians are
-printed, and written as JSON with --output. The limit is a C loop over the same streams as the sweeps of the step, with
+are there. The contenders take turns, so that a drift of the machine meets them alike; a turn is one step, or a few on
+small trees, where the first finds what the other contenders left of the caches. Medians are printed, and written as
+JSON with --output. The limit is a C loop over the same streams as the sweeps of the step, with
 the same sizes and threads, timed in the same turns. PyTorch runs in an environment of its own:
 `python -m venv torch && torch/bin/pip install torch==2.13.0 numpy`, then `--torch-python torch/bin/python`.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from contenders import CHAINS, IN_TORCH, Torch, ours, theirs
+from contenders import CHAINS, IN_TORCH, Torch, ours, returning, theirs
 from memory_limit import Limit, streams_of
 
 from optcc.params import load_params
@@ -35,11 +36,17 @@ def leaves(count: int, size: int) -> Any:
 
 @dataclass(frozen=True)
 class Tree:
-    """Parameters to time on; with `loop`, that many steps inside one `fori_loop`, without the dispatch of each."""
+    """Parameters to time on; with `loop`, that many steps inside one `fori_loop`, without the dispatch of each.
+
+    `turn` is the number of steps, or loops, that a contender does in one turn. With `buffers`, jitted calls that only
+    return as many arrays as adamw has are timed, too, and an empty call.
+    """
 
     shapes: Callable[[], Any]
     repeats: int
     loop: int = 0
+    turn: int = 1
+    buffers: bool = False
     layouts: tuple[str, ...] = ("tree",)
 
 
@@ -47,7 +54,7 @@ TREES = {
     "gpt2": Tree(lambda: load_params("gpt2"), 1),
     "leaf32m": Tree(lambda: leaves(1, 1 << 25), 2),
     "loop": Tree(lambda: leaves(1000, 10_000), 1, loop=20),
-    "small": Tree(lambda: leaves(1000, 100), 10, layouts=("tree", "state", "all")),
+    "small": Tree(lambda: leaves(1000, 100), 5, turn=10, buffers=True, layouts=("tree", "state", "all")),
 }
 """GPT-2 small, 148 leaves of 124 million parameters in all; one leaf of 32 million; 1,000 leaves of 10,000 values in a
 loop; 1,000 leaves of 100."""
@@ -58,7 +65,7 @@ class Row:
     """Medians of one chain on one tree, by contender: milliseconds a step, seconds to compile, bytes of temporaries.
 
     `ratios` are the medians of the pairwise ratios of the others' times to optcc's (native, in trees), `low` and
-    `high` their quartiles.
+    `high` their quartiles; `gains` those of Optax's time to each.
     """
 
     tree: str
@@ -67,6 +74,7 @@ class Row:
     ratios: dict[str, float] = field(default_factory=dict)
     low: dict[str, float] = field(default_factory=dict)
     high: dict[str, float] = field(default_factory=dict)
+    gains: dict[str, float] = field(default_factory=dict)
     compile_seconds: dict[str, float] = field(default_factory=dict)
     temporaries: dict[str, int] = field(default_factory=dict)
 
@@ -91,16 +99,20 @@ def measure(name: str, chain: str, repeats: int, torch: Torch | None, backends: 
         contenders["torch"] = torch
     assert limit is not None
     contenders["limit"] = limit
+    if tree.buffers:
+        contenders |= {"buffers, tree": returning(shapes, 2), "buffers, packed state": returning(shapes, 0)}
+        contenders["empty call"] = returning(leaves(1, 1), 0)
     times: dict[str, list[float]] = {label: [] for label in contenders}
     for _ in range(repeats * tree.repeats + 3):
         for label, contender in contenders.items():
-            steps = tree.loop if tree.loop and label != "limit" else 1
-            times[label].append(contender.time_step() / steps)
+            steps = tree.turn * (tree.loop if tree.loop and label != "limit" else 1)
+            times[label].append(contender.time_steps(tree.turn) / steps)
     for label, seconds in times.items():
         row.milliseconds[label] = 1e3 * statistics.median(seconds[3:])
         ratios = sorted(b / a for a, b in zip(times[backends[0]][3:], seconds[3:], strict=True))
         row.ratios[label] = statistics.median(ratios)
         row.low[label], row.high[label] = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        row.gains[label] = statistics.median(b / a for a, b in zip(seconds[3:], times["optax"][3:], strict=True))
     return row
 
 
@@ -111,8 +123,8 @@ def show(row: Row) -> str:
         compiled = f"{row.compile_seconds[label]:8.2f}" if label in row.compile_seconds else " " * 8
         temporaries = f"{row.temporaries[label] / 1e6:10.2f}" if label in row.temporaries else ""
         lines.append(
-            f"{row.tree:8} {row.chain:11} {label:20} {ms:9.3f} {row.ratios[label]:7.2f} "
-            f"[{row.low[label]:.2f}, {row.high[label]:.2f}] {compiled} {temporaries}"
+            f"{row.tree:8} {row.chain:11} {label:21} {ms:9.3f} {row.ratios[label]:7.3g} "
+            f"[{row.low[label]:.3g}, {row.high[label]:.3g}] {row.gains[label]:7.3g} {compiled} {temporaries}"
         )
     return "\n".join(lines)
 
@@ -128,8 +140,10 @@ def main() -> None:
     args = parser.parse_args()
 
     torch = Torch(args.torch_python) if args.torch_python else None
+    for backend in args.backends.split(","):
+        ours("sgd", leaves(1, 1), backend, "tree", 0)  # what is imported for the first optimizer is not compile time
     print(f"jax {jax.__version__}, {jax.default_backend()}, {os.cpu_count()} cores")
-    print("tree     chain       contender             ms/step   ratio [quartiles]  compile s   temp MB")
+    print("tree     chain       contender                ms/step   ratio [quartiles] optax/it compile s    temp MB")
     rows: list[Row] = []
     for tree in args.trees.split(","):
         for chain in args.chains.split(","):

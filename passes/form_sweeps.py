@@ -11,7 +11,8 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set
+from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set
+from optcc.passes.form_sweeps_copies import store_copies
 from optcc.passes.levels import order_by_level
 from optcc.passes.utils import argument_parts, argument_slots, functions, returned_slots
 
@@ -27,6 +28,9 @@ class FormSweeps(ModulePass):
     A result overwrites the argument of the slot it is returned in, unless that argument is read by a later op or has
     another type; such a result gets an array of its own. It expects what `fuse-maps` leaves: one map for each leaf set
     and level. Maps that still share a level and leaves are left to separate sweeps. Rounding and traffic: unchanged.
+
+    An argument that is returned in the slot of another one, which it would be copied to behind the sweeps, is stored by
+    a map first (see `store_copies`). Traffic: the copy, which was XLA's, is the sweep's, which mostly reads it anyway.
     """
 
     name = "form-sweeps"
@@ -38,6 +42,8 @@ class FormSweeps(ModulePass):
 
 def _form(function: FuncOp) -> None:
     level = order_by_level(function)
+    if store_copies(function):
+        level = order_by_level(function)
     waves: dict[tuple[int, int], list[MapOp]] = {}
     for op in function.body.block.ops:
         if isinstance(op, MapOp) and op.over_elements:
@@ -99,6 +105,8 @@ def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[Operation
             return True
         if isinstance(user, SplitOp):
             continue  # the parts are looked at themselves
+        if isinstance(user, JoinOp) and _read_later(user.whole, maps, order):
+            return True  # a join moves nothing, wherever it stands
         top = user.parent_op() if user not in order else user
         assert top is not None
         if user not in maps and order[top] > last:

@@ -364,14 +364,15 @@ def test_fork_after_a_call() -> None:
 
 
 def test_stress(tmp_path: Path) -> None:
-    """The work sharing under many callers; CMakeLists.txt says how to run it under sanitizers."""
+    """The work sharing and whole sweeps under many callers; CMakeLists.txt says how to run them under sanitizers."""
     cmake = shutil.which("cmake")
     if not cmake or not CXX or not (ROOT / "CMakeLists.txt").exists():
         pytest.skip("needs cmake, a C++ compiler and the checkout")
     quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL}
     subprocess.run([cmake, "-S", ROOT, "-B", tmp_path, f"-DOPTCC_PYTHON={sys.executable}"], **quiet)
-    subprocess.run([cmake, "--build", tmp_path, "--target", "native_stress"], **quiet)
-    subprocess.run([tmp_path / "tests" / "native" / "native_stress"], timeout=120, **quiet)
+    for program in ("native_stress", "native_sweep_stress"):
+        subprocess.run([cmake, "--build", tmp_path, "--parallel", "2", "--target", program], **quiet)
+        subprocess.run([tmp_path / "tests" / "native" / program], timeout=120, **quiet)
 
 
 # Kernels that are not registered
@@ -450,6 +451,9 @@ ATTRIBUTES: dict[str, tuple[dict[str, Any], str]] = {
     "negative dims": ({"dims": numbers(4, -3)}, "attribute 'dims': dimension 0 of leaf 1 is -3"),
     "huge dims": ({"dims": numbers(4, 2**62)}, "attribute 'dims': dimension 0 of leaf 1 is 4611686018427387904"),
     "count of values": ({"value_per_leaf": numbers(0)}, "attribute 'value_per_leaf' has 1 numbers, expected 2"),
+    "count of elements": ({"value_element": numbers(0)}, "attribute 'value_element' has 1 numbers, expected 2"),
+    "negative element": ({"value_element": numbers(-2, -1)}, "attribute 'value_element': value 0 has the element -2"),
+    "element of leaves": ({"value_element": numbers(-1, 0)}, "attribute 'value_element': value 1 has the element 0"),
     "count of arrays": ({"array_kept": numbers(1)}, "attribute 'array_kept' has 1 numbers, expected 2"),
     "mask of an array": ({"array_kept": numbers(1, 2)}, "array operand 1 has the mask 2 at rank 1"),
     "count of results": ({"result_kind": numbers(0)}, "attribute 'result_kind' has 1 numbers, expected 5"),
@@ -497,6 +501,14 @@ BUFFERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "value type": ({"value_dtypes": numbers(10, 11)}, r"operand 0 \(value 0\) has 1 element of F32, expected 1 .* F16"),
     "value size": ({"value_per_leaf": numbers(0, 0)}, r"operand 1 \(value 1\) has 2 elements of F32, expected 1 elem"),
+    "value element": (
+        {"value_per_leaf": numbers(0, 0), "value_element": numbers(-1, 2)},
+        r"operand 1 \(value 1\) has 2 elements of F32, expected element 2 of F32",
+    ),
+    "value element type": (
+        {"value_dtypes": numbers(16, 11), "value_element": numbers(0, -1)},
+        r"operand 0 \(value 0\) has 1 element of F32, expected element 0 of BF16",
+    ),
     "array type": (
         {"array_dtypes": numbers(11, 16)},
         r"operand 4 \(array operand 1, leaf 0\) has 4 elements of F32, expected 4 elements of BF16",

@@ -466,11 +466,62 @@ def test_what_a_factory_cannot_do(factory: Any):
     assert "name an argument in static_args" in error.value.__notes__[0]
 
 
+def repeated(rate: Any, count: Any, factor: Any = 2) -> Any:
+    """A factory with numbers that shape what it makes."""
+    return optcc.chain(*[optcc.scale(rate) for _ in range(count * factor)])
+
+
+@pytest.mark.parametrize(
+    ("make", "names", "kind"),
+    [
+        # The factory itself fails, or only what it makes does, or one of another library inside its opaque call.
+        (lambda: optcc.inject_hyperparams(optcc.add_noise)(0.1, 0.5, 0), ("add_noise", '"seed"'), "a Python number"),
+        (
+            lambda: optcc.inject_hyperparams(optcc.adafactor)(1e-3),
+            ("adafactor", '"min_dim_size_to_factor"'),
+            "a Python number",
+        ),
+        (
+            lambda: optcc.inject_hyperparams(optax.adafactor)(1e-3),
+            ("adafactor", '"min_dim_size_to_factor"'),
+            "a Python number",
+        ),
+        (lambda: optcc.inject_hyperparams(repeated)(0.1, 2), ("repeated", '"count", "factor"'), "Python numbers"),
+        (lambda: optcc.inject_hyperparams(lambda n: repeated(0.1, n))(2), ("factory", '"n"'), "a Python number"),
+        (lambda: optcc.inject_hyperparams(optcc.adamw)(0.1, mask=matrices_only), ("adamw", '"mask"'), "given"),
+    ],
+    ids=["factory", "definition", "optax", "two", "lambda", "function"],
+)
+def test_what_belongs_into_static_args(make: Any, names: tuple[str, str], kind: str):
+    factory, arguments = names
+    with pytest.raises(TypeError) as error:
+        optcc.chain(optcc.identity(), make()).init(ragged(0))
+    text = str(error.value)
+    assert text.startswith(f"{factory} needs its argument")
+    assert f" {arguments} as {kind} when the program is built" in text
+    assert "where: chain[1] inject_hyperparams" in text
+    assert f"fix:   inject_hyperparams({factory}, static_args=({arguments}{'' if ' ' in arguments else ','}))" in text
+
+
+def test_the_advice_on_static_args_works():
+    tx = optcc.inject_hyperparams(repeated, static_args=("count", "factor"))(0.1, 1)
+    updates, _ = tx.update(ragged(1), tx.init(ragged(0)), ragged(0))
+    same(updates, jax.tree.map(lambda x: 0.1 * (0.1 * x), ragged(1)), 1e-2, "static")
+
+
+def test_an_error_of_another_kind_is_left_alone():
+    """It would not go away with any argument as given."""
+    tx = optcc.inject_hyperparams(lambda n: optcc.lookahead(optcc.sgd(0.1), n, 0.5))(5)
+    with pytest.raises(ValueError, match=r"^lookahead needs LookaheadParams") as error:
+        tx.update(ragged(1), tx.init(ragged(0)), ragged(0))
+    assert not hasattr(error.value, "__notes__")
+
+
 def test_a_hyperparameter_inside_a_foreign_pair():
     """A foreign pair inside a chain of optcc's gets a value of the IR, which it cannot compute with."""
     scale: Any = optax.scale
     tx = optcc.inject_hyperparams(lambda rate: optcc.chain(scale(-rate), optcc.scale(1.0)))(0.1)
-    with pytest.raises(TypeError, match="use Python's operators"):
+    with pytest.raises(TypeError, match="use only Python's operators"):
         tx.update(ragged(1), tx.init(ragged(0)), ragged(0))
 
 

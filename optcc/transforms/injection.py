@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,7 +68,8 @@ def inject_hyperparams(
     with ``init()``, ``update(state, **extra_args)`` and ``__call__(state, **extra_args)``,
     ``InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)``.
 
-    Raises ValueError where ``static_args`` names no argument, TypeError for an array that is not 0-d.
+    Raises ValueError where ``static_args`` names no argument, TypeError for an array that is not 0-d; and, when a
+    program is built, TypeError for what has to be known then, such as a size, and is not in ``static_args``.
     """
     static = {static_args} if isinstance(static_args, str) else set(static_args)
     signature = inspect.signature(inner_factory)
@@ -76,7 +77,7 @@ def inject_hyperparams(
         if name not in signature.parameters:
             raise ValueError(
                 message(
-                    f"static_args names {name!r}, which is no argument of {getattr(inner_factory, '__name__', 'it')}",
+                    f"static_args names {name!r}, which is no argument of {_name_of(inner_factory)}",
                     fix=did_you_mean(name, signature.parameters) or f"one of {', '.join(signature.parameters)}",
                 )
             )
@@ -93,9 +94,17 @@ def inject_hyperparams(
             now = inspect.BoundArguments(signature, type(bound.arguments)({**bound.arguments, **values}))
             return inner_factory(*now.args, **now.kwargs)
 
-        return as_pair(_Injection(rebuild, numbers, schedules, canonical(hyperparam_dtype)).definition())
+        return as_pair(
+            _Injection(rebuild, numbers, schedules, canonical(hyperparam_dtype), _name_of(inner_factory)).definition()
+        )
 
     return make
+
+
+def _name_of(factory: Callable[..., Any]) -> str:
+    """What errors call a factory: a name to type, also for a lambda or a partial application."""
+    name = getattr(factory, "__name__", "")
+    return name if name.isidentifier() else "factory"
 
 
 def _is_number(name: str, value: Any) -> bool:
@@ -130,12 +139,16 @@ def _widened(b: Builder, value: Scalar) -> Scalar:
 
 @dataclass(frozen=True)
 class _Injection:
-    """What is injected: `rebuild` makes the inner transformation from hyperparameters by name."""
+    """What is injected: `rebuild` makes the inner transformation from hyperparameters by name.
+
+    `factory` is the name of what makes it, for errors.
+    """
 
     rebuild: Callable[[Mapping[str, Any]], base.GradientTransformation]
     numbers: Mapping[str, Any]
     schedules: Mapping[str, PlainSchedule | StatefulSchedule]
     dtype: np.dtype | None
+    factory: str
 
     def definition(self) -> Definition:
         return Definition("inject_hyperparams", self.init, self.update, self.numbers, uses_extra_args=True)
@@ -152,7 +165,7 @@ class _Injection:
             hyperparams[name] = b.cast_scalar(
                 value, real if value.weak and jnp.issubdtype(kept, jnp.floating) else kept
             )
-        inner_state = b.initialize(INNER, self._inner(b, hyperparams), params)
+        inner_state = self._with_inner(b, hyperparams, lambda inner: b.initialize(INNER, inner, params))
         return self._state(b.integer(0), hyperparams, states, inner_state)
 
     def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, **_: Scalar):
@@ -162,7 +175,9 @@ class _Injection:
         for name, schedule in self.schedules.items():
             hyperparams[name] = b.cast_scalar(schedule.value(b, states[name]), hyperparams[name].dtype)
         states = {name: schedule.advance(b, states[name]) for name, schedule in self.schedules.items()}
-        new, inner_state = b.apply(INNER, self._inner(b, hyperparams), updates, state.inner_state, params)
+        new, inner_state = self._with_inner(
+            b, hyperparams, lambda inner: b.apply(INNER, inner, updates, state.inner_state, params)
+        )
         return new, self._state(b.increment(state.count), hyperparams, states, inner_state)
 
     def _state(self, count: Scalar, hyperparams: dict[str, Scalar], states: dict[str, Any], inner_state: Any) -> Any:
@@ -170,7 +185,38 @@ class _Injection:
             return InjectStatefulHyperparamsState(count, hyperparams, states, inner_state)
         return InjectHyperparamsState(count, hyperparams, inner_state)
 
-    def _inner(self, b: Builder, hyperparams: dict[str, Scalar]) -> Definition:
+    def _with_inner(self, b: Builder, hyperparams: Mapping[str, Scalar], use: Callable[[Definition], Any]) -> Any:
+        """What `use` makes of the inner transformation, which may need some arguments as they were given."""
+
+        def attempt(static: Collection[str]) -> Any:
+            return use(self._inner(b, {name: value for name, value in hyperparams.items() if name not in static}))
+
+        try:
+            return attempt(())
+        except Exception as error:
+            # The function being built is given up, so what the attempts add to it harms nobody.
+            needed = _least_that_works([*self.numbers, *self.schedules], attempt)
+            if not needed:
+                raise
+            refusal = self._needs_static(needed, b.where_in_chain)
+            refusal.add_note(_NOTE)
+            raise refusal from error
+
+    def _needs_static(self, names: Sequence[str], where: str) -> TypeError:
+        quoted = ", ".join(f'"{name}"' for name in names)
+        plural = "s" if len(names) > 1 else ""
+        form = "as given" if set(names) & set(self.schedules) else f"as {'' if plural else 'a '}Python number{plural}"
+        return TypeError(
+            message(
+                f"{self.factory} needs its argument{plural} {quoted} {form} when the program is built, "
+                f"but inject_hyperparams makes {'hyperparameters of them' if plural else 'a hyperparameter of it'}",
+                where,
+                f"inject_hyperparams({self.factory}, static_args=({quoted}{'' if plural else ','})); "
+                f"or let {self.factory} use only Python's operators",
+            )
+        )
+
+    def _inner(self, b: Builder, hyperparams: Mapping[str, Scalar]) -> Definition:
         try:
             tx = self.rebuild({name: _widened(b, value) for name, value in hyperparams.items()})
         except Exception as error:
@@ -186,3 +232,23 @@ class _Injection:
         return foreign_definition(
             tx, lambda *values: self.rebuild(dict(zip(names, values, strict=True))), list(hyperparams.values())
         )
+
+
+def _least_that_works(names: Sequence[str], attempt: Callable[[Collection[str]], Any]) -> Sequence[str]:
+    """Names that suffice for `attempt` to succeed, none of which can be left out; none if all do not."""
+
+    def works(chosen: Collection[str]) -> bool:
+        try:
+            attempt(chosen)
+        except Exception:  # whatever a factory raises: only whether it does is asked
+            return False
+        return True
+
+    if not works(names):
+        return ()
+    needed = list(names)
+    for name in names:
+        fewer = [other for other in needed if other != name]
+        if fewer and works(fewer):
+            needed = fewer
+    return needed

@@ -3,16 +3,14 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <deque>
 #include <functional>
-#include <memory>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "pool.h"
 #include "work_sharing.h"
 
 namespace {
@@ -22,61 +20,14 @@ constexpr int kCalls = 3000;
 constexpr int kPoolThreads = 2;
 constexpr int64_t kElements = 64;  // of each task
 
-void check(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "failed: %s\n", what);
-  std::abort();
-}
-
-class Pool {
- public:
-  explicit Pool(int threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { loop(); });
-  }
-  ~Pool() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      closed_ = true;
-    }
-    changed_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
-  void schedule(std::function<void()> task) {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      queue_.push_back(std::move(task));
-    }
-    changed_.notify_one();
-  }
-
- private:
-  void loop() {
-    for (;;) {
-      std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      const std::function<void()> task = std::move(queue_.front());
-      queue_.pop_front();
-      lock.unlock();
-      task();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> queue_;
-  bool closed_ = false;
-  std::vector<std::thread> threads_;
-};
-
 // Adds one to its part of the data for each task, without synchronisation: a
 // task that is done twice, or seen too early, is a wrong number or a race.
 class Increment final : public optcc::Job {
  public:
   explicit Increment(int64_t tasks) : data_(tasks * kElements) {}
 
-  void work(optcc::Tasks& tasks, int64_t first) override {
-    for (int64_t task = first; task >= 0; task = tasks.next()) {
+  void work(optcc::Tasks& tasks, int64_t worker, int64_t first) override {
+    for (int64_t task = first; task >= 0; task = tasks.next(worker)) {
       for (int64_t i = 0; i < kElements; ++i) ++data_[task * kElements + i];
     }
   }
@@ -149,6 +100,18 @@ void a_pool_that_runs_at_once() {
   call(0, 3, [](auto task) { task(); });
 }
 
+// Memory may run out while helpers are asked for; those that were work on.
+void a_pool_that_fails() {
+  Pool pool(kPoolThreads);
+  for (int n = 0; n < 200; ++n) {
+    int left = n % 3;
+    call(20, 3, [&pool, &left](auto task) {
+      if (left-- == 0) throw std::bad_alloc();
+      pool.schedule(std::move(task));
+    });
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -157,5 +120,6 @@ int main() {
   a_pool_without_threads();
   helpers_that_come_late();
   a_pool_that_runs_at_once();
+  a_pool_that_fails();
   std::puts("ok");
 }

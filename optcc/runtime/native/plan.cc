@@ -9,8 +9,9 @@ namespace {
 constexpr int64_t kChunkElements = 32768;
 // A run of the kernel costs about as much as this many elements.
 constexpr int64_t kLeafOverhead = 64;
-// Waking a thread costs more than it saves below this many elements.
-constexpr int64_t kSharedElements = 131072;
+// Waking a thread costs more than it saves below this many elements of all
+// arrays together.
+constexpr int64_t kSharedElements = 1 << 18;
 // Chunks of a leaf whose folds need a buffer for each chunk.
 constexpr int64_t kMaxBuffers = 32;
 // Such a chunk has at least this many elements for each one of its buffer.
@@ -56,7 +57,7 @@ void place_chunks(const Call& call, Plan* plan) {
       ++plan->chunks;
     }
   }
-  plan->shared = total >= kSharedElements;
+  plan->shared = total * call.pointers >= kSharedElements;
 }
 
 void place_folds(const Call& call, Plan* plan) {

@@ -27,67 +27,68 @@ int64_t Scratch::bytes() const {
   return static_cast<int64_t>(8 * (separate.size() + doubles.size()));
 }
 
-void KernelJob::work(Tasks& tasks, int64_t first) {
-  const int64_t index = workers_.fetch_add(1, std::memory_order_relaxed);
+void KernelJob::work(Tasks& tasks, int64_t worker, int64_t first) {
   const int64_t values = static_cast<int64_t>(call_.values.size());
-  const Worker worker{
-      scratch_.worker_arrays.data() + index * (call_.pointers + kGap),
-      scratch_.worker_values.data() + index * (values + kGap),
-      scratch_.worker_partials.data() + index * (call_.folds + kGap)};
-  std::copy(scratch_.values.begin(), scratch_.values.end(), worker.values);
-  for (int64_t task = first; task >= 0; task = tasks.next()) {
-    run(plan_.tasks[task], worker);
+  const Arguments arguments{
+      scratch_.worker_arrays.data() + worker * (call_.pointers + kGap),
+      scratch_.worker_values.data() + worker * (values + kGap),
+      scratch_.worker_partials.data() + worker * (call_.folds + kGap)};
+  std::copy(scratch_.values.begin(), scratch_.values.end(), arguments.values);
+  for (int64_t task = first; task >= 0; task = tasks.next(worker)) {
+    run(plan_.tasks[task], arguments);
   }
 }
 
-void KernelJob::run(const Task& task, const Worker& worker) {
+void KernelJob::run(const Task& task, const Arguments& arguments) {
   int64_t leaf = task.leaf;
-  set_leaf(leaf, worker);
+  set_leaf(leaf, arguments);
   for (int64_t chunk = task.chunk; chunk < task.chunk + task.chunks; ++chunk) {
     const int64_t before = leaf;
     while (chunk >= plan_.leaves[leaf].first + plan_.leaves[leaf].count) ++leaf;
-    if (leaf != before) set_leaf(leaf, worker);
-    run_chunk(leaf, chunk, worker);
+    if (leaf != before) set_leaf(leaf, arguments);
+    run_chunk(leaf, chunk, arguments);
   }
 }
 
-void KernelJob::set_leaf(int64_t leaf, const Worker& worker) const {
+void KernelJob::set_leaf(int64_t leaf, const Arguments& arguments) const {
   const int64_t packed = static_cast<int64_t>(call_.packed.size());
   const int64_t* const offsets = call_.byte_offsets.data() + leaf * packed;
   for (int64_t i = 0; i < packed; ++i) {
-    worker.arrays[call_.packed[i]] =
+    arguments.arrays[call_.packed[i]] =
         static_cast<char*>(scratch_.packed[i]) + offsets[i];
   }
   const int64_t separate = static_cast<int64_t>(call_.separate.size());
   void* const* const pointers = scratch_.separate.data() + leaf * separate;
   for (int64_t i = 0; i < separate; ++i) {
-    worker.arrays[call_.separate[i]] = pointers[i];
+    arguments.arrays[call_.separate[i]] = pointers[i];
   }
   for (size_t i = 0; i < call_.values.size(); ++i) {
     const Value& value = call_.values[i];
     if (!value.per_leaf) continue;
-    worker.values[i] =
+    arguments.values[i] =
         static_cast<const char*>(scratch_.values[i]) +
         leaf * static_cast<int64_t>(xla::ffi::ByteWidth(value.dtype));
   }
 }
 
-void KernelJob::run_chunk(int64_t leaf, int64_t chunk, const Worker& worker) {
+void KernelJob::run_chunk(int64_t leaf, int64_t chunk,
+                          const Arguments& arguments) {
   const LeafChunks& chunks = plan_.leaves[leaf];
   const int64_t* const dims = call_.leaf_dims(leaf);
   const int64_t begin = (chunk - chunks.first) * chunks.rows;
   const int64_t end = std::min(begin + chunks.rows, dims[0]);
   for (int64_t i = 0; i < call_.folds; ++i) {
-    worker.partials[i] = begin_fold(plan_.folds[i], leaf, chunk, begin, end);
+    arguments.partials[i] = begin_fold(plan_.folds[i], leaf, chunk, begin, end);
   }
-  kernel_(begin, end, dims, worker.arrays, worker.values, worker.partials);
+  kernel_(begin, end, dims, arguments.arrays, arguments.values,
+          arguments.partials);
   for (int64_t i = 0; i < call_.folds; ++i) {
     const Fold& fold = plan_.folds[i];
     const Result& result = call_.results[fold.result];
     if (!result.has_axes() || !result.keeps_rows()) continue;
     const int64_t row = fold.axes[leaf].row;
-    store(worker.partials[i] + begin * row, (end - begin) * row, result.dtype,
-          scratch_.results[result.first + leaf], begin * row);
+    store(arguments.partials[i] + begin * row, (end - begin) * row,
+          result.dtype, scratch_.results[result.first + leaf], begin * row);
   }
 }
 
@@ -110,8 +111,10 @@ double* KernelJob::begin_fold(const Fold& fold, int64_t leaf, int64_t chunk,
   return buffer;
 }
 
-void CombineJob::work(Tasks& tasks, int64_t first) {
-  for (int64_t leaf = first; leaf >= 0; leaf = tasks.next()) combine_leaf(leaf);
+void CombineJob::work(Tasks& tasks, int64_t worker, int64_t first) {
+  for (int64_t leaf = first; leaf >= 0; leaf = tasks.next(worker)) {
+    combine_leaf(leaf);
+  }
 }
 
 void CombineJob::combine_leaf(int64_t leaf) {

@@ -2,7 +2,6 @@
 #ifndef OPTCC_RUNTIME_NATIVE_SWEEP_H_
 #define OPTCC_RUNTIME_NATIVE_SWEEP_H_
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -39,19 +38,19 @@ class KernelJob final : public Job {
             Scratch& scratch)
       : call_(call), plan_(plan), kernel_(kernel), scratch_(scratch) {}
 
-  void work(Tasks& tasks, int64_t first) override;
+  void work(Tasks& tasks, int64_t worker, int64_t first) override;
 
  private:
   // The arguments of the kernel, for one leaf after another.
-  struct Worker {
+  struct Arguments {
     void** arrays;
     const void** values;
     double** partials;
   };
 
-  void run(const Task& task, const Worker& worker);
-  void run_chunk(int64_t leaf, int64_t chunk, const Worker& worker);
-  void set_leaf(int64_t leaf, const Worker& worker) const;
+  void run(const Task& task, const Arguments& arguments);
+  void run_chunk(int64_t leaf, int64_t chunk, const Arguments& arguments);
+  void set_leaf(int64_t leaf, const Arguments& arguments) const;
   double* begin_fold(const Fold& fold, int64_t leaf, int64_t chunk,
                      int64_t begin, int64_t end);
 
@@ -59,7 +58,6 @@ class KernelJob final : public Job {
   const Plan& plan_;
   Kernel* const kernel_;
   Scratch& scratch_;
-  std::atomic<int64_t> workers_{0};
 };
 
 // Combines the chunks of folds with axes; a task is a leaf.
@@ -68,7 +66,7 @@ class CombineJob final : public Job {
   CombineJob(const Call& call, const Plan& plan, Scratch& scratch)
       : call_(call), plan_(plan), scratch_(scratch) {}
 
-  void work(Tasks& tasks, int64_t first) override;
+  void work(Tasks& tasks, int64_t worker, int64_t first) override;
 
  private:
   void combine_leaf(int64_t leaf);

@@ -1,0 +1,133 @@
+"""The first step of form-sweeps: a map stores what the function returns of its own arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import SymbolRefAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Block, Region, SSAValue
+
+from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, TreeType, YieldOp, element_type
+from optcc.passes.utils import argument_parts, argument_slots, result_slots, return_of
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A result of the function, or a part of it, that is the argument `value` and goes to the slot that holds `old`."""
+
+    result: int
+    value: SSAValue
+    old: SSAValue
+    leaves: SymbolRefAttr
+
+
+def store_copies(function: FuncOp) -> bool:
+    """Let a map store every argument, or part of one, that is returned in the slot of another; whether there was any.
+
+    Before:  %new = optim.map over @all (%x = %g : T, %q = %old, %p = %p) -> (T) { ..  optim.yield %0 }
+             return %new, %g : T {slot = "params"}, T {slot = "old"}
+    After:   %new, %old1 = optim.map over @all (%x = %g : T, %q = %old, %p = %p) -> (T, T) { ..  optim.yield %0, %x }
+             return %new, %old1
+
+    Outside a map the copy would be XLA's, which overwrites the slot while its old value is still needed and keeps
+    another copy of that. The map is the last one over these leaves that reads what is copied or what is overwritten: an
+    earlier one would leave reads of the old value behind it. All copies of a leaf set go into one map, since one may
+    overwrite what another copies. Expects the ops in the order of their levels, and keeps them in a valid one.
+    """
+    copies = _copies(function)
+    stored: dict[tuple[int, SSAValue], SSAValue] = {}
+    for leaves in dict.fromkeys(copy.leaves for copy in copies):
+        members = [copy for copy in copies if copy.leaves == leaves]
+        results = _store(function, leaves, members)
+        stored.update({(copy.result, copy.value): new for copy, new in zip(members, results, strict=True)})
+    _return(function, stored)
+    return bool(copies)
+
+
+def _copies(function: FuncOp) -> list[_Copy]:
+    slots: dict[SSAValue, str] = dict(zip(function.args, argument_slots(function), strict=True))
+    parts = argument_parts(function)
+    found: list[_Copy] = []
+    for i, (slot, returned) in enumerate(zip(result_slots(function), return_of(function).arguments, strict=True)):
+        for value in _parts(returned):
+            source = value.owner.whole if isinstance(value.owner, SplitOp) else value
+            old = parts.get((slot, value.type)) if slot else None
+            if old is None or slots.get(source, slot) == slot:
+                continue
+            if isinstance(value.type, TreeType) and value.type.has_elements:
+                found.append(_Copy(i, value, old, value.type.leaves))
+    return found
+
+
+def _parts(returned: SSAValue) -> Sequence[SSAValue]:
+    return tuple(returned.owner.parts) if isinstance(returned.owner, JoinOp) else (returned,)
+
+
+def _store(function: FuncOp, leaves: SymbolRefAttr, copies: Sequence[_Copy]) -> Sequence[SSAValue]:
+    """Store copies of one leaf set, in the order given, in the map that reads them last, else in one of its own."""
+    block = function.body.block
+    for copy in copies:
+        if isinstance(split := copy.value.owner, SplitOp):
+            # It splits an argument, so it may stand before any map.
+            split.detach()
+            block.insert_op_before(split, block.ops.first or return_of(function))
+    maps = [op for op in block.ops if isinstance(op, MapOp) and op.over_elements and op.leaves == leaves]
+    touched = {copy.value for copy in copies} | {copy.old for copy in copies}
+    readers = [op for op in maps if not touched.isdisjoint(op.inputs)] or maps
+    base = readers[-1] if readers else MapOp(leaves, [], [], Region(Block([YieldOp()])))
+    new = _with_copies(base, copies)
+    block.insert_op_before(new, base if readers else return_of(function))
+    for old, output in zip(base.outputs, new.outputs, strict=False):
+        output.name_hint = old.name_hint
+        old.replace_all_uses_with(output)
+    if readers:
+        base.detach()
+    base.erase()
+    return new.outputs[-len(copies) :]
+
+
+def _with_copies(base: MapOp, copies: Sequence[_Copy]) -> MapOp:
+    """A map with the body of another, which it takes over, that also stores copies."""
+    inputs = list(base.inputs)
+    yielded = list(base.yields.arguments)
+    region = base.detach_region(base.body)
+    for copy in copies:
+        if copy.value not in inputs:
+            argument = region.block.insert_arg(element_type(copy.value.type), len(inputs))
+            argument.name_hint = copy.value.name_hint
+            inputs.append(copy.value)
+        yielded.append(region.block.args[inputs.index(copy.value)])
+    terminator = region.block.last_op
+    assert terminator is not None
+    region.block.erase_op(terminator)
+    region.block.add_op(YieldOp(*yielded))
+    types = [*base.result_types, *(copy.value.type for copy in copies)]
+    kinds = [*base.kinds, *(Combiner.NONE for _ in copies)]
+    new = MapOp(base.leaves, inputs, types, region, kinds)
+    for output, copy in zip(new.outputs[-len(copies) :], copies, strict=True):
+        output.name_hint = copy.old.name_hint
+    return new
+
+
+def _return(function: FuncOp, stored: dict[tuple[int, SSAValue], SSAValue]) -> None:
+    """Return what was stored in the place of the arguments."""
+    terminator = return_of(function)
+    operands = list(terminator.arguments)
+    for i in dict.fromkeys(result for result, _ in stored):
+        returned = operands[i]
+        new = [stored.get((i, value), value) for value in _parts(returned)]
+        if not isinstance(returned.owner, JoinOp):
+            operands[i] = new[0]
+            continue
+        again = JoinOp(new, returned.type)
+        again.whole.name_hint = returned.name_hint
+        function.body.block.insert_op_before(again, terminator)
+        operands[i] = again.whole
+    dropped = [value.owner for value in terminator.arguments if value not in operands]
+    terminator.operands = operands
+    for owner in dropped:
+        if isinstance(owner, JoinOp) and not owner.whole.uses:
+            owner.detach()
+            owner.erase()
