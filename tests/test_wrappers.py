@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -482,7 +482,7 @@ def repeated(rate: Any, count: Any, factor: Any = 2) -> Any:
             "a Python number",
         ),
         (
-            lambda: optcc.inject_hyperparams(optax.adafactor)(1e-3),
+            lambda: optcc.inject_hyperparams(cast(Any, optax.adafactor))(1e-3),
             ("adafactor", '"min_dim_size_to_factor"'),
             "a Python number",
         ),
