@@ -454,6 +454,7 @@ ATTRIBUTES: dict[str, tuple[dict[str, Any], str]] = {
     "count of elements": ({"value_element": numbers(0)}, "attribute 'value_element' has 1 numbers, expected 2"),
     "negative element": ({"value_element": numbers(-2, -1)}, "attribute 'value_element': value 0 has the element -2"),
     "element of leaves": ({"value_element": numbers(-1, 0)}, "attribute 'value_element': value 1 has the element 0"),
+    "negative after": ({"after": np.int64(-1)}, "attribute 'after' is -1"),
     "count of arrays": ({"array_kept": numbers(1)}, "attribute 'array_kept' has 1 numbers, expected 2"),
     "mask of an array": ({"array_kept": numbers(1, 2)}, "array operand 1 has the mask 2 at rank 1"),
     "count of results": ({"result_kind": numbers(0)}, "attribute 'result_kind' has 1 numbers, expected 5"),
@@ -501,6 +502,7 @@ BUFFERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "value type": ({"value_dtypes": numbers(10, 11)}, r"operand 0 \(value 0\) has 1 element of F32, expected 1 .* F16"),
     "value size": ({"value_per_leaf": numbers(0, 0)}, r"operand 1 \(value 1\) has 2 elements of F32, expected 1 elem"),
+    "operands after": ({"after": np.int64(1)}, "got 6 operands, expected 7"),
     "value element": (
         {"value_per_leaf": numbers(0, 0), "value_element": numbers(-1, 2)},
         r"operand 1 \(value 1\) has 2 elements of F32, expected element 2 of F32",

@@ -27,6 +27,12 @@ class NativeCalls:
     def __init__(self, target: str, register: Callable[[str, str], None]) -> None:
         self.target = target
         self.register = register
+        self._last: Value | None = None
+        self._after: Value | None = None
+
+    def run_after_last_call(self) -> None:
+        """Let all later calls run after the last one."""
+        self._after = self._last
 
     def emit(
         self, op: MapOp, leaves: Sequence[Leaf], operands: Sequence[Value], overwritten: Sequence[int | None]
@@ -94,7 +100,11 @@ class NativeCalls:
                 aliases.update({k: first[result.writes] + k - start for k in range(start, len(types))})
             spans[i] = start, len(types)
         attributes = call.attributes | tables.attributes | {"value_element": elements}
+        if self._after is not None:
+            inputs.append(self._after)
+            attributes["after"] = 1
         results = _custom_call(self.target, types, inputs, attributes, aliases)
+        self._last = results[0]
         out: list[Value] = []
         for i, result in enumerate(kernel.results):
             piece = results[slice(*spans[i])]

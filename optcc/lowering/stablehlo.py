@@ -42,6 +42,7 @@ from optcc.dialect import leaf_set as leaves_of
 from optcc.ir.packing import Packing
 from optcc.ir.routing import join_values, split_values
 from optcc.lowering import reductions
+from optcc.lowering.blocks import Block, blocks_of, is_scalar, restricted
 from optcc.lowering.kernels import Kernel, arguments_of, is_plain_reduction, plan
 from optcc.lowering.native import why_not_native
 from optcc.lowering.native_calls import NativeCalls
@@ -86,12 +87,49 @@ class StableHLO:
 
         An argument may be a `PackedView` or an `Element`; a result is one buffer where `packings` has a packing for it.
         """
+        is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
+        if self.native is not None and not is_packed and (blocks := blocks_of(function)):
+            return self._lower_blocks(self.native, function, arguments, blocks)
+        results = self._run(function, arguments, {})
+        return [as_buffer(v, p) if p else as_leaves(v) for v, p in zip_longest(results, packings)]
+
+    def _lower_blocks(
+        self, native: NativeCalls, function: func.FuncOp, arguments: Sequence[Value], blocks: Sequence[Block]
+    ) -> list[Value]:
+        """The results of a function that runs on one block of leaves after the other."""
+        scalars: dict[int, list[Value]] = {}
+        by_path: list[dict[str, Value]] = [{} for _ in function.function_type.outputs]
+        results: list[Value] = []
+        for block in blocks:
+            part = restricted(function, block)
+            chosen = [
+                [x for x, leaf in zip(v, leaves_of(function, a.type.leaves), strict=True) if leaf.path in block]
+                if isinstance(a.type, TreeType)
+                else v
+                for v, a in zip(arguments, function.args, strict=True)
+            ]
+            results = [as_leaves(v) for v in self._run(part, chosen, scalars)]
+            for found, value, type_ in zip(by_path, results, part.function_type.outputs, strict=True):
+                if isinstance(type_, TreeType):
+                    found.update((leaf.path, x) for leaf, x in zip(leaves_of(part, type_.leaves), value, strict=True))
+            native.run_after_last_call()
+        return [
+            [found[leaf.path] for leaf in leaves_of(function, type_.leaves)] if isinstance(type_, TreeType) else value
+            for found, value, type_ in zip(by_path, results, function.function_type.outputs, strict=True)
+        ]
+
+    def _run(self, function: func.FuncOp, arguments: Sequence[Value], scalars: dict[int, list[Value]]) -> list[Value]:
+        """The results of a function. `scalars` are those of ops without leaves, by place: all blocks share them."""
         env: dict[SSAValue, Value] = dict(zip(function.args, arguments, strict=True))
-        for op in function.body.block.ops:
+        for place, op in enumerate(function.body.block.ops):
             if isinstance(op, func.ReturnOp):
-                pairs = zip_longest(op.arguments, packings)
-                return [as_buffer(env[v], p) if p else as_leaves(env[v]) for v, p in pairs]
+                return [env[v] for v in op.arguments]
+            if place in scalars:
+                env.update(zip(op.results, scalars[place], strict=True))
+                continue
             self._operation(op, env)
+            if is_scalar(op):
+                scalars[place] = [env[v] for v in op.results]
         raise ValueError("the function has no return")
 
     def _operation(self, op: Operation, env: dict[SSAValue, Value]) -> None:

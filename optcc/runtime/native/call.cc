@@ -252,6 +252,7 @@ void place_buffers(Call* call) {
     array.place = static_cast<int64_t>(list.size());
     list.push_back(call->pointers++);
   }
+  call->operand_buffers += call->after;
   for (const bool folded : {false, true}) {
     for (Result& result : call->results) {
       if (result.folded() != folded) continue;
@@ -344,6 +345,8 @@ ffi::ErrorOr<Call> decode_call(const ffi::Dictionary& attributes) {
   if (!reader.failed()) read_arrays(reader, &call);
   if (!reader.failed()) read_results(reader, &call);
   if (!reader.failed()) read_offsets(reader, &call);
+  if (reader.has("after")) call.after = reader.get<int64_t>("after");
+  reader.check(call.after >= 0, "attribute 'after' is ", call.after);
   if (reader.failed()) {
     return ffi::Unexpected(ffi::Error::InvalidArgument(
         "optcc_sweep, kernel '" + call.kernel + "': " + reader.text()));

@@ -61,6 +61,8 @@ struct Call {
   std::vector<int64_t> packed;
   std::vector<int64_t> separate;
   std::vector<int64_t> byte_offsets;  // leaves x packed
+  // Operands behind the arrays that nobody reads: who made them ran before.
+  int64_t after = 0;
   int64_t operand_buffers = 0;
   int64_t result_buffers = 0;
   int64_t pointers = 0;  // of one leaf: the kernel's `arrays`
