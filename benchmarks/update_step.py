@@ -1,7 +1,7 @@
 """One step of each optimizer: optcc beside jitted, donated Optax, PyTorch's fused optimizers and the memory limit.
 
 Run on a quiet machine:  python benchmarks/update_step.py [--trees gpt2,small] [--chains adamw,lamb] [--repeats 15]
-                         [--torch-python PYTHON] [--output FILE]
+                         [--layouts tree,state,all] [--torch-python PYTHON] [--output FILE]
 
 Each step updates and applies in place, on the same arrays. The time of a step is taken from the call until all results
 are there. The contenders take turns, so that a drift of the machine meets them alike; a turn is one step, or a few on
@@ -17,7 +17,7 @@ import argparse
 import json
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -79,14 +79,16 @@ class Row:
     temporaries: dict[str, int] = field(default_factory=dict)
 
 
-def measure(name: str, chain: str, repeats: int, torch: Torch | None, backends: list[str]) -> Row:
+def measure(
+    name: str, chain: str, repeats: int, torch: Torch | None, backends: list[str], layouts: Sequence[str]
+) -> Row:
     """Time one chain on one tree, all contenders in turn."""
     tree, row = TREES[name], Row(name, chain)
     shapes = tree.shapes()
     contenders: dict[str, Any] = {}
     limit: Limit | None = None
     for backend in backends:
-        for layout in tree.layouts if backend == "native" else ("tree",):
+        for layout in layouts if backend == "native" else ("tree",):
             label = backend if layout == "tree" else f"{backend} packed {layout}"
             contenders[label], row.compile_seconds[label], row.temporaries[label], compiled = ours(
                 chain, shapes, backend, layout, tree.loop
@@ -134,6 +136,9 @@ def main() -> None:
     parser.add_argument("--trees", default=",".join(TREES))
     parser.add_argument("--chains", default=",".join(CHAINS))
     parser.add_argument("--backends", default="native,stablehlo", help="the first is what ratios refer to")
+    parser.add_argument(
+        "--layouts", help="tree, state, all: what native kernels find packed; the tree's own by default"
+    )
     parser.add_argument("--repeats", type=int, default=11, help="on gpt2; more often on small trees")
     parser.add_argument("--torch-python", help="a Python with PyTorch")
     parser.add_argument("--output", help="a JSON file for the rows")
@@ -147,7 +152,8 @@ def main() -> None:
     rows: list[Row] = []
     for tree in args.trees.split(","):
         for chain in args.chains.split(","):
-            rows.append(measure(tree, chain, args.repeats, torch, args.backends.split(",")))
+            layouts = args.layouts.split(",") if args.layouts else TREES[tree].layouts
+            rows.append(measure(tree, chain, args.repeats, torch, args.backends.split(","), layouts))
             print(show(rows[-1]), flush=True)
             if args.output:
                 with open(args.output, "w") as file:

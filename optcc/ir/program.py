@@ -94,8 +94,9 @@ def at_once(*values: Any) -> AbstractContextManager[Any]:
 
 def is_key(x: Any) -> bool:
     """Whether an array, or a shape and dtype, is one of typed keys of random numbers."""
-    # A state may hold a Python number that the user has put there.
-    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    # A state may hold a Python number that the user has put there. What numpy has a dtype for is no key, and soon told.
+    dtype = getattr(x, "dtype", None)
+    return dtype is not None and not isinstance(dtype, np.dtype) and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
 def physical(arrays: Sequence[Any]) -> list[Any]:

@@ -81,7 +81,9 @@ def kernels_of(function: FuncOp) -> list[Kernel]:
 
 def calls_of(op: MapOp, leaves: Sequence[Leaf], overwritten: Sequence[int | None]) -> list[Call]:
     """The calls of a map: leaves of one pattern share a kernel, and as many of them a call as its buffers allow."""
-    spaces = [_iteration_space(op, leaf) for leaf in leaves]
+    alike = {(leaf.shape, leaf.axes): leaf for leaf in leaves}
+    found = {key: _iteration_space(op, leaf) for key, leaf in alike.items()}
+    spaces = [found[leaf.shape, leaf.axes] for leaf in leaves]
     order = sorted(range(len(leaves)), key=lambda i: repr(spaces[i][0]))
     calls: list[Call] = []
     for pattern, group in groupby(order, key=lambda i: spaces[i][0]):

@@ -56,10 +56,10 @@ EXECUTABLES = Cache(most=256)
 def key_of(program: Program, values: HyperValues) -> Any:
     """What an executable depends on: the function that runs every step, and the pytrees around it."""
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
-    shapes = [str(x.dtype) for x in jax.tree.leaves(program.in_shapes)]
+    dtypes = tuple(x.dtype for x in jax.tree.leaves(program.in_shapes))
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
     structures = jax.tree.structure(program.in_shapes), jax.tree.structure(program.out_shapes)
-    return str(function_of(program)), tables, values.layout, structures, tuple(shapes), opaque
+    return str(function_of(program)), tables, values.layout, structures, dtypes, opaque
 
 
 def jit_init(executable: Executable) -> Any:
