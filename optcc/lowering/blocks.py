@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation
 
@@ -84,5 +84,4 @@ def _is_leafwise(op: Operation) -> bool:
 
 def _leaf_sizes(op: Operation, type_: Attribute) -> Sequence[tuple[str, int]]:
     assert isinstance(type_, TreeType)
-    assert isinstance(type_.leaves, SymbolRefAttr)
     return [(leaf.path, math.prod(leaf.shape_of(type_.extent.data))) for leaf in leaf_set(op, type_.leaves)]
