@@ -41,6 +41,18 @@ def test_state_of_another_chain():
     assert "where: leaf state[0].count" in text
 
 
+def test_no_parameters():
+    """A program without any array still gives its results."""
+    compiled = optcc.compile(optcc.centralize(), {})
+    state = compiled.init({})
+    assert compiled.step({}, state, {}) == ({}, state)
+    assert compiled.update({}, state, {}) == ({}, state)
+    compiled = optcc.compile(optcc.adamw(0.1), {})
+    params, state = compiled.step({}, compiled.init({}), {})
+    assert params == {}
+    assert state[0].count == 1
+
+
 def test_flatten_of_real_and_complex_leaves():
     tx = optcc.flatten(optcc.sgd(0.1))
     params = {"a": jnp.ones(3), "b": jnp.ones(2, jnp.complex64)}

@@ -517,6 +517,24 @@ def test_an_error_of_another_kind_is_left_alone():
     assert not hasattr(error.value, "__notes__")
 
 
+def test_hyperparameters_that_part_a_group():
+    """The hyperparameter's dtype makes one leaf wider: the program is built again, and no argument is to blame."""
+    mask, params = {"a": True, "b": False}, {"a": jnp.ones(3, jnp.bfloat16), "b": jnp.ones(3, jnp.bfloat16)}
+
+    def updates(lib: Any) -> Any:
+        def factory(rate: Any) -> Any:
+            return lib.masked(lib.scale(rate), mask)
+
+        tx = lib.inject_hyperparams(factory, hyperparam_dtype=jnp.float32)(0.1)
+        return tx.update(params, tx.init(params), params)[0]
+
+    found, expected = updates(optcc), updates(optax)
+    assert {name: x.dtype for name, x in found.items()} == {"a": jnp.float32, "b": jnp.bfloat16}
+    for name, x in expected.items():
+        assert found[name].dtype == x.dtype
+        np.testing.assert_array_equal(found[name], x)
+
+
 def test_a_hyperparameter_inside_a_foreign_pair():
     """A foreign pair inside a chain of optcc's gets a value of the IR, which it cannot compute with."""
     scale: Any = optax.scale

@@ -188,11 +188,15 @@ class _Injection:
     def _with_inner(self, b: Builder, hyperparams: Mapping[str, Scalar], use: Callable[[Definition], Any]) -> Any:
         """What `use` makes of the inner transformation, which may need some arguments as they were given."""
 
+        from optcc.ir.trees import MixedGroupError
+
         def attempt(static: Collection[str]) -> Any:
             return use(self._inner(b, {name: value for name, value in hyperparams.items() if name not in static}))
 
         try:
             return attempt(())
+        except MixedGroupError:
+            raise  # not a failure: the program is built again
         except Exception as error:
             # The function being built is given up, so what the attempts add to it harms nobody.
             needed = _least_that_works([*self.numbers, *self.schedules], attempt)
