@@ -93,6 +93,10 @@ double identity(Kind kind) {
 }
 
 void combine(Kind kind, double* into, const double* from, int64_t count) {
+  if (kind == Kind::kAdd) {  // a loop of vectors
+    for (int64_t i = 0; i < count; ++i) into[i] += from[i];
+    return;
+  }
   for (int64_t i = 0; i < count; ++i) into[i] = combine(kind, into[i], from[i]);
 }
 

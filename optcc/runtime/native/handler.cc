@@ -112,10 +112,11 @@ void run(const CallSite& site, Kernel* kernel, ffi::ThreadPool pool,
   scratch.set_workers(call, helpers(tasks) + 1);
   KernelJob kernels(call, plan, kernel, scratch);
   share(tasks, helpers(tasks), kernels, schedule);
-  if (plan.combining) {
+  if (!plan.pieces.empty()) {
+    const int64_t pieces = static_cast<int64_t>(plan.pieces.size());
     CombineJob combine(call, plan, scratch);
-    share(call.leaves, plan.combining_shared ? helpers(call.leaves) : 0,
-          combine, schedule);
+    share(pieces, plan.combining_shared ? helpers(pieces) : 0, combine,
+          schedule);
   }
   store_small_folds(call, plan, scratch);
 }

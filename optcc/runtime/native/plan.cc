@@ -17,6 +17,11 @@ constexpr int64_t kMaxBuffers = 32;
 // Such a chunk has at least this many elements for each one of its buffer.
 constexpr int64_t kElementsPerBuffered = 8;
 
+// Elements of a piece: their totals stay in the first cache.
+constexpr int64_t kPieceElements = 512;
+// Waking a thread costs more than it saves below this many doubles to combine.
+constexpr int64_t kSharedDoubles = 1 << 16;
+
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 LeafChunks cut(const Call& call, int64_t leaf) {
@@ -69,7 +74,6 @@ void place_folds(const Call& call, Plan* plan) {
     if (!result.has_axes()) {
       plan->doubles += plan->chunks;
     } else {
-      plan->combining = true;
       for (int64_t leaf = 0; leaf < call.leaves; ++leaf) {
         const int64_t elements = call.kept_elements(leaf, result.kept);
         // An empty leaf has no chunk, but its result is filled from a buffer.
@@ -80,12 +84,19 @@ void place_folds(const Call& call, Plan* plan) {
         fold.axes.push_back({plan->doubles, elements,
                              call.kept_elements(leaf, result.kept, 1)});
         plan->doubles += buffers * elements;
-        if (!result.keeps_rows()) combined += buffers * elements;
+        // The workers have stored what keeps dimension 0.
+        if (result.keeps_rows() && plan->leaves[leaf].count > 0) continue;
+        combined += buffers * elements;
+        for (int64_t first = 0; first < elements; first += kPieceElements) {
+          plan->pieces.push_back({static_cast<int64_t>(plan->folds.size()),
+                                  leaf, first,
+                                  std::min(kPieceElements, elements - first)});
+        }
       }
     }
     plan->folds.push_back(std::move(fold));
   }
-  plan->combining_shared = combined >= kSharedElements;
+  plan->combining_shared = combined >= kSharedDoubles;
 }
 
 }  // namespace

@@ -41,15 +41,24 @@ struct Fold {
   std::vector<Axes> axes;
 };
 
+// Elements of one leaf's result of a fold with axes, whose chunks are combined
+// after the kernel. One thread takes a piece at once.
+struct Piece {
+  int64_t fold;
+  int64_t leaf;
+  int64_t first;
+  int64_t count;
+};
+
 struct Plan {
   std::vector<LeafChunks> leaves;
   std::vector<Task> tasks;
   std::vector<Fold> folds;
+  std::vector<Piece> pieces;
   int64_t chunks = 0;
   int64_t doubles = 0;
   bool shared = false;          // enough work for several threads
-  bool combining = false;       // there are folds with axes
-  bool combining_shared = false;  // enough work for several threads in them
+  bool combining_shared = false;  // enough work for them in the pieces
 };
 
 Plan make_plan(const Call& call);

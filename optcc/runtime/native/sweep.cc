@@ -112,27 +112,23 @@ double* KernelJob::begin_fold(const Fold& fold, int64_t leaf, int64_t chunk,
 }
 
 void CombineJob::work(Tasks& tasks, int64_t worker, int64_t first) {
-  for (int64_t leaf = first; leaf >= 0; leaf = tasks.next(worker)) {
-    combine_leaf(leaf);
+  for (int64_t piece = first; piece >= 0; piece = tasks.next(worker)) {
+    combine_piece(plan_.pieces[piece]);
   }
 }
 
-void CombineJob::combine_leaf(int64_t leaf) {
-  const int64_t chunks = plan_.leaves[leaf].count;
-  for (const Fold& fold : plan_.folds) {
-    const Result& result = call_.results[fold.result];
-    if (!result.has_axes()) continue;
-    if (result.keeps_rows() && chunks > 0) continue;  // stored by the workers
-    const Fold::Axes& axes = fold.axes[leaf];
-    double* const buffer = scratch_.doubles.data() + axes.first;
-    if (chunks == 0) std::fill_n(buffer, axes.elements, identity(result.kind));
-    for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-      combine(result.kind, buffer, buffer + chunk * axes.elements,
-              axes.elements);
-    }
-    store(buffer, axes.elements, result.dtype,
-          scratch_.results[result.first + leaf], 0);
+void CombineJob::combine_piece(const Piece& piece) {
+  const Fold& fold = plan_.folds[piece.fold];
+  const Result& result = call_.results[fold.result];
+  const Fold::Axes& axes = fold.axes[piece.leaf];
+  const int64_t chunks = plan_.leaves[piece.leaf].count;
+  double* const total = scratch_.doubles.data() + axes.first + piece.first;
+  if (chunks == 0) std::fill_n(total, piece.count, identity(result.kind));
+  for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+    combine(result.kind, total, total + chunk * axes.elements, piece.count);
   }
+  store(total, piece.count, result.dtype,
+        scratch_.results[result.first + piece.leaf], piece.first);
 }
 
 void store_small_folds(const Call& call, const Plan& plan, Scratch& scratch) {

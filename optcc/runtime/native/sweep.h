@@ -60,7 +60,7 @@ class KernelJob final : public Job {
   Scratch& scratch_;
 };
 
-// Combines the chunks of folds with axes; a task is a leaf.
+// Combines the chunks of folds with axes; a task is a piece.
 class CombineJob final : public Job {
  public:
   CombineJob(const Call& call, const Plan& plan, Scratch& scratch)
@@ -69,7 +69,7 @@ class CombineJob final : public Job {
   void work(Tasks& tasks, int64_t worker, int64_t first) override;
 
  private:
-  void combine_leaf(int64_t leaf);
+  void combine_piece(const Piece& piece);
 
   const Call& call_;
   const Plan& plan_;
