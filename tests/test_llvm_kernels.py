@@ -589,6 +589,22 @@ def test_loops_are_vectors() -> None:
     assert re.search(r"vmaxps.*[yz]mm", compile_source(top.source).assembly)
 
 
+@pytest.mark.parametrize(("dtype", "lanes"), [(f32, 8), (bf16, 8), (f64, 0)])
+def test_a_fold_in_double_does_not_halve_the_lanes(dtype: Any, lanes: int) -> None:
+    """LLVM would take four lanes of f32 for each four of f64, whatever the machine."""
+
+    def root(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        wide = args[0] if dtype is f64 else emit.cast(block, args[0], f32)
+        return [_added(block, math.SqrtOp(wide))]
+
+    compiled = compile_source(generate(make_map([dtype], root, [Combiner.ADD]), [None]).source)
+    if lanes:
+        assert f"<{lanes} x float> @llvm.sqrt" in compiled.optimized
+    stored = generate(make_map([f32], lambda block, args: args), [None])
+    assert ("llvm.loop" in generate(make_map([dtype], root, [Combiner.ADD]), [None]).source) == bool(lanes)
+    assert "llvm.loop" not in stored.source
+
+
 # Refusals
 
 

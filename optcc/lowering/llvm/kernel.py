@@ -18,6 +18,8 @@ from optcc.lowering.llvm.loops import Fold, Nest
 from optcc.lowering.llvm.scalar_ops import ScalarEmitter, supported
 from optcc.lowering.llvm.types import I64, POINTER, Value, carrier, in_memory, load, store
 
+_VECTOR_BYTES = 32
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -231,7 +233,7 @@ class _Emitter:
 
         builder = ir.IRBuilder(chunk.append_basic_block("entry"))
         masks = {a.kept for a in self.arrays} | {r.kept for r in self.results if r.kept >= 0}
-        nest = Nest(builder, begin, end, sizes, masks)
+        nest = Nest(builder, begin, end, sizes, masks, self._lanes())
         folds = {
             i: Fold(nest, op.kinds[i], op.yields.arguments[i].type, pattern.result_kept[i], partial)
             for i, partial in zip(self.combined, partials, strict=True)
@@ -267,6 +269,15 @@ class _Emitter:
         for fold in folds.values():
             fold.finish()
         builder.ret_void()
+
+    def _lanes(self) -> int:
+        """The lanes of the innermost loop, 0 to leave them to LLVM.
+
+        It takes the widest type of a loop for all of it, so that the doubles of a fold would halve the width of square
+        roots and quotients in f32.
+        """
+        widest = max((a.dtype.itemsize for a in self.arrays), default=0)
+        return _VECTOR_BYTES // max(4, widest) if self.combined and widest < 8 else 0
 
     def _body(self, builder: Any, env: dict[SSAValue, Value]) -> None:
         ops = [inner for inner in self.op.block.ops if inner is not self.op.yields]

@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from llvmlite.ir.values import MDValue
 from xdsl.dialects.builtin import Float32Type, Float64Type
 from xdsl.ir import Attribute
 
 from optcc.dialect import Combiner
-from optcc.lowering.llvm.types import F64, I64, Builder, Value, call, carrier, convert, is_narrow
+from optcc.lowering.llvm.types import F64, I32, I64, Builder, Value, call, carrier, convert, is_narrow
 
 _EXTREMA = {Combiner.MAX: "maximum", Combiner.MIN: "minimum"}
 _IDENTITIES = {Combiner.ADD: 0.0, Combiner.MAX: float("-inf"), Combiner.MIN: float("inf")}
 
 
 @contextmanager
-def loop(builder: Builder, start: Value, stop: Value) -> Iterator[Value]:
-    """A loop over the integers from `start` up to `stop`; yields the index, the builder inside the loop."""
+def loop(builder: Builder, start: Value, stop: Value, lanes: int = 0) -> Iterator[Value]:
+    """A loop over the integers from `start` up to `stop`; yields the index, the builder inside the loop.
+
+    With `lanes`, LLVM is told how many iterations one of its vector loop is to do.
+    """
     before = builder.block
     head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
     builder.branch(head)
@@ -29,15 +33,28 @@ def loop(builder: Builder, start: Value, stop: Value) -> Iterator[Value]:
     builder.position_at_end(body)
     yield index
     index.add_incoming(builder.add(index, I64(1), flags=("nsw",)), builder.block)
-    builder.branch(head)
+    back = builder.branch(head)
+    if lanes:
+        _set_lanes(back, lanes)
     builder.position_at_end(after)
+
+
+def _set_lanes(back: Value, lanes: int) -> None:
+    """Fix the number of lanes of the loop that a branch closes. The name of a loop is a node that refers to itself."""
+    module = back.module
+    node = MDValue(module, (), name=str(len(module.metadata)))
+    node.operands = (node, module.add_metadata(["llvm.loop.vectorize.width", I32(lanes)]))
+    back.set_metadata("llvm.loop", node)
 
 
 class Nest:
     """The dimensions of the iteration space, and where arrays that keep only some of them have their elements."""
 
-    def __init__(self, builder: Builder, begin: Value, end: Value, sizes: Sequence[Value], kept: set[int]) -> None:
+    def __init__(
+        self, builder: Builder, begin: Value, end: Value, sizes: Sequence[Value], kept: set[int], lanes: int = 0
+    ) -> None:
         self.builder = builder
+        self.lanes = lanes
         self.bounds = [(begin, end), *((I64(0), size) for size in sizes[1:])]
         self.rank = len(sizes)
         self.strides = {mask: self._strides(mask, sizes) for mask in kept}
@@ -67,7 +84,7 @@ class Nest:
         def level(d: int, offsets: dict[int, Value]) -> None:
             if d == self.rank - 1:
                 before_inner()
-            with loop(self.builder, *self.bounds[d]) as index:
+            with loop(self.builder, *self.bounds[d], lanes=self.lanes if d == self.rank - 1 else 0) as index:
                 below = {mask: self._advance(mask, d, offset, index) for mask, offset in offsets.items()}
                 if d == self.rank - 1:
                     inner(below)
