@@ -50,6 +50,22 @@ def compiled_update(params: Any) -> Any:
     return step
 
 
+# Dispatch
+
+
+@pytest.mark.parametrize("layout", ["tree", "packed"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_large_programs_do_not_hold_up_who_dispatches_them(dtype: str, layout: Any) -> None:
+    """XLA:CPU runs a computation of fewer than a thousand flops at once, and counts none for a custom call."""
+    flops: list[float] = []
+    for rows in (16, 4096):
+        params = {"empty": jnp.ones((0,), dtype), "w": jax.ShapeDtypeStruct((rows, 1024), dtype)}
+        opt = optcc.compile(optcc.sgd(0.1), params, backend="native", layout=layout)
+        flops.append(opt.executable.cost_analysis()["flops"])
+    small, large = flops
+    assert small < 1000 <= large
+
+
 # Transformations
 
 

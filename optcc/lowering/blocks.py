@@ -35,12 +35,7 @@ def blocks_of(function: FuncOp) -> list[Block]:
     sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
     if len(sweeps) < 2 or any(map(why_not_native, sweeps)) or not all(map(_is_leafwise, function.body.block.ops)):
         return []
-    sizes: dict[str, int] = {}
-    for type_ in function.function_type.inputs:
-        if isinstance(type_, TreeType):
-            for leaf in leaf_set(function, type_.leaves):
-                size = math.prod(leaf.shape_of(type_.extent.data)) * dtype_of(type_.element).itemsize
-                sizes[leaf.path] = sizes.get(leaf.path, 0) + size
+    sizes = bytes_of(function)
     if sum(sizes.values()) < LEAST_BYTES:
         return []
     blocks = [[path for path, size in sizes.items() if size < SMALL_BYTES]]
@@ -54,6 +49,17 @@ def blocks_of(function: FuncOp) -> list[Block]:
         blocks[-1].append(path)
         room -= size
     return [frozenset(block) for block in blocks if block]
+
+
+def bytes_of(function: FuncOp) -> dict[str, int]:
+    """The bytes of all arguments of a function, by the path of the leaf."""
+    sizes: dict[str, int] = {}
+    for type_ in function.function_type.inputs:
+        if isinstance(type_, TreeType):
+            for leaf in leaf_set(function, type_.leaves):
+                size = math.prod(leaf.shape_of(type_.extent.data)) * dtype_of(type_.element).itemsize
+                sizes[leaf.path] = sizes.get(leaf.path, 0) + size
+    return sizes
 
 
 def restricted(function: FuncOp, block: Block) -> FuncOp:

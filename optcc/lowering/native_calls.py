@@ -30,6 +30,10 @@ class NativeCalls:
         self._last: Value | None = None
         self._after: Value | None = None
 
+    def run_after(self, value: Value) -> None:
+        """Let all later calls run after a tensor is there."""
+        self._after = value
+
     def run_after_last_call(self) -> None:
         """Let all later calls run after the last one."""
         self._after = self._last

@@ -1,4 +1,4 @@
-"""An order between two values that data does not impose, in a form that XLA keeps."""
+"""Dependences that data does not impose, in a form that XLA keeps."""
 
 from __future__ import annotations
 
@@ -24,6 +24,29 @@ def run_after(values: list[Value], first: Value) -> list[Value]:
     return values
 
 
+def many_flops(value: Value) -> Value:
+    """A vector that depends on the first element of a tensor and takes more than a thousand flops, in well under 1 us.
+
+    A computation of fewer flops XLA:CPU runs in the thread that dispatches it, which then waits for the end, and a
+    custom call counts as none.
+    """
+    f32 = ir.F32Type.get()
+    bits, _ = _bits(_first(value))
+    lanes = mlir.ir_constant(np.arange(1024, dtype=np.float32))
+    base = broadcast(hlo.convert(ir.RankedTensorType.get([], f32), bits), [1024])
+    total = hlo.add(base, lanes)
+    return hlo.add(hlo.multiply(total, total), base)
+
+
+def _first(value: Value) -> Value:
+    """The first element of a tensor, 0-d."""
+    type_ = ir.RankedTensorType(value.type)
+    if not type_.rank:
+        return value
+    zeros, ones = (ir.DenseI64ArrayAttr.get([n] * type_.rank) for n in (0, 1))
+    return hlo.reshape(ir.RankedTensorType.get([], type_.element_type), hlo.slice(value, zeros, ones, ones))
+
+
 def _bits(value: Value) -> tuple[Value, int]:
     """The bits of a tensor as unsigned integers, and their number."""
     type_ = ir.RankedTensorType(value.type)
@@ -45,13 +68,7 @@ def _width(type_: Any) -> int:
 
 def _hidden_zero(value: Value) -> Value:
     """A 0-d zero that depends on the first element: its highest bit, shifted right until nothing is left."""
-    type_ = ir.RankedTensorType(value.type)
-    first = value
-    if type_.rank:
-        zeros, ones = (ir.DenseI64ArrayAttr.get([n] * type_.rank) for n in (0, 1))
-        first = hlo.slice(value, zeros, ones, ones)
-        first = hlo.reshape(ir.RankedTensorType.get([], type_.element_type), first)
-    bits, width = _bits(first)
+    bits, width = _bits(_first(value))
     amount = mlir.ir_constant(np.asarray(width - 1, np.dtype(f"uint{width}")))
     return hlo.shift_right_logical(hlo.shift_right_logical(bits, amount), amount)
 

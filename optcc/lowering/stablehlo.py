@@ -42,14 +42,17 @@ from optcc.dialect import leaf_set as leaves_of
 from optcc.ir.packing import Packing
 from optcc.ir.routing import join_values, split_values
 from optcc.lowering import reductions
-from optcc.lowering.blocks import Block, blocks_of, is_scalar, restricted
+from optcc.lowering.blocks import Block, blocks_of, bytes_of, is_scalar, restricted
 from optcc.lowering.kernels import Kernel, arguments_of, is_plain_reduction, plan
 from optcc.lowering.native import why_not_native
 from optcc.lowering.native_calls import NativeCalls
-from optcc.lowering.ordering import run_after
-from optcc.lowering.packed import PackedView, Vector, as_buffer, as_leaves, as_one_leaf, as_vector
+from optcc.lowering.ordering import many_flops, run_after
+from optcc.lowering.packed import Element, PackedView, Vector, as_buffer, as_leaves, as_one_leaf, as_vector
 from optcc.lowering.scalar_ops import broadcast, constant, emit, tensor, vector_constant
 from optcc.lowering.slots import overwritten_operands
+
+DISPATCH_BYTES = 16 << 20
+"""With as many bytes of arguments, a program of native kernels runs beside the thread that dispatched it."""
 
 Value = Any
 CallLowering = Callable[[CallOp | SplitKeyOp | RandomOp, list[Any]], list[Any]]
@@ -87,6 +90,10 @@ class StableHLO:
 
         An argument may be a `PackedView` or an `Element`; a result is one buffer where `packings` has a packing for it.
         """
+        if self.native is not None and sum(bytes_of(function).values()) >= DISPATCH_BYTES:
+            hypers_first = sorted(arguments, key=lambda v: not isinstance(v, Element))
+            number = next(filter(_has_number, (x for v in hypers_first for x in _tensors(v))))
+            self.native.run_after(many_flops(number))
         is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
         if self.native is not None and not is_packed and (blocks := blocks_of(function)):
             return self._lower_blocks(self.native, function, arguments, blocks)
@@ -255,6 +262,25 @@ class StableHLO:
             for v, leaf in zip(column, leaves, strict=True)
         ]
         return folded if isinstance(type_, TreeType) else _total(kind, type_, folded)
+
+
+def _tensors(argument: Value) -> Sequence[Value]:
+    """The tensors that an argument of a function consists of."""
+    match argument:
+        case Element():
+            return [argument.vector]
+        case PackedView():
+            return [argument.buffer.tensor]
+        case list() | tuple():
+            return argument
+        case _:
+            return [argument]
+
+
+def _has_number(tensor_: Value) -> bool:
+    """Whether a tensor has an element, and that is neither complex nor a truth value."""
+    type_ = ir.RankedTensorType(tensor_.type)
+    return prod(type_.shape) > 0 and getattr(type_.element_type, "width", 0) > 1
 
 
 def _split(op: SplitOp, whole: Value) -> Sequence[Value]:
