@@ -220,6 +220,13 @@ def test_hyperparameters_are_read_where_they_are() -> None:
     assert "stablehlo.slice" not in text
 
 
+def test_layouts_of_matrices_are_fixed() -> None:
+    """Of vectors there is but one, and XLA takes longer where a call says so."""
+    for shape in ((5,), (5, 4)):
+        opt = optcc.compile(optcc.sgd(0.1, 0.9), {"w": jnp.ones(shape), "b": jnp.ones(3)}, backend="native")
+        assert ("operand_layouts" in opt.stablehlo()) == (len(shape) > 1)
+
+
 # Backends
 
 

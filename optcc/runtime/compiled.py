@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.collector import collector_paused
 from optcc.dialect import HyperOp
 from optcc.errors import did_you_mean, message
 from optcc.ir.build import grads_like
@@ -270,9 +271,10 @@ class CompiledOptimizer:
     @cached_property
     def lowered(self) -> Any:
         """`step`, traced and lowered by JAX."""
-        hypers = tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in self._hypers)
-        step = self._steps[False, self.layout == "packed", False]
-        return step.lower(self._params, self._kept_state, self._grads, hypers)
+        with collector_paused():
+            hypers = tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in self._hypers)
+            step = self._steps[False, self.layout == "packed", False]
+            return step.lower(self._params, self._kept_state, self._grads, hypers)
 
     @cached_property
     def executable(self) -> Any:

@@ -18,6 +18,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxlib.mlir import ir
 
+from optcc.collector import collector_paused
 from optcc.dialect import CallOp, KeyType, RandomOp, SplitKeyOp, TreeType
 from optcc.ir import interpreter
 from optcc.ir.dtypes import dtype_of
@@ -104,6 +105,7 @@ def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: Executable
     return out, [0] * len(out)
 
 
+@collector_paused()
 def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: Executable, cpu: bool) -> Sequence[Any]:
     program = executable.program
     arguments, hypers = executable.arguments(values)

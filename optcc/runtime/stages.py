@@ -15,6 +15,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 from xdsl.traits import SymbolTable
 
+from optcc.collector import collector_paused
 from optcc.dialect import context
 from optcc.errors import did_you_mean, message
 from optcc.ir import interpreter
@@ -49,6 +50,7 @@ class Staged:
         return found[-1]
 
 
+@collector_paused()
 def run_pipeline(program: Program, passes: Sequence[ModulePass], *, keep: bool = True) -> Staged:
     """Run passes on a copy of a program's module; with `keep`, a copy of every stage is kept."""
     module = program.module.clone()
