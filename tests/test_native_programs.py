@@ -66,6 +66,11 @@ def test_large_programs_do_not_hold_up_who_dispatches_them(dtype: str, layout: A
     assert small < 1000 <= large
 
 
+def test_large_programs_without_numbers() -> None:
+    params = {"w": jax.ShapeDtypeStruct((4096, 1024), "complex64")}
+    assert "optcc_sweep" not in optcc.compile(optcc.identity(), params, backend="native").hlo()
+
+
 # Transformations
 
 

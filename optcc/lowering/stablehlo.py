@@ -92,8 +92,9 @@ class StableHLO:
         """
         if self.native is not None and sum(bytes_of(function).values()) >= DISPATCH_BYTES:
             hypers_first = sorted(arguments, key=lambda v: not isinstance(v, Element))
-            number = next(filter(_has_number, (x for v in hypers_first for x in _tensors(v))))
-            self.native.run_after(many_flops(number))
+            numbers = filter(_has_number, (x for v in hypers_first for x in _tensors(v)))
+            if (number := next(numbers, None)) is not None:
+                self.native.run_after(many_flops(number))
         is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
         if self.native is not None and not is_packed and (blocks := blocks_of(function)):
             return self._lower_blocks(self.native, function, arguments, blocks)
