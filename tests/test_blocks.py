@@ -59,6 +59,11 @@ def steps(chain: Any) -> tuple[Any, str]:
     return (params, state), text
 
 
+def blocks_of(compiled: Any) -> list[blocks.Block]:
+    function = function_of(compiled.staged.program)
+    return blocks.blocks_of(function, blocks.bytes_of(function))
+
+
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 20_000)
@@ -105,12 +110,12 @@ def test_scalars_are_computed_once() -> None:
 )
 def test_what_runs_as_a_whole(chain: Callable[[], Any]) -> None:
     compiled = optcc.compile(chain(), tree(0), backend="native")
-    assert blocks.blocks_of(function_of(compiled.staged.program)) == []
+    assert blocks_of(compiled) == []
 
 
 def test_small_trees_run_as_a_whole() -> None:
     compiled = optcc.compile(optcc.lamb(1e-2), tree(0), backend="native")
-    assert blocks.blocks_of(function_of(compiled.staged.program)) == []
+    assert blocks_of(compiled) == []
 
 
 def test_blocks_of_a_large_tree() -> None:
@@ -119,7 +124,7 @@ def test_blocks_of_a_large_tree() -> None:
     shapes |= {f"b{i}": jax.ShapeDtypeStruct((512,), jnp.float32) for i in range(3)}
     shapes["x"] = jax.ShapeDtypeStruct((8192, 512), jnp.float32)
     compiled = optcc.compile(optcc.lamb(1e-2), shapes, backend="native")
-    found = blocks.blocks_of(function_of(compiled.staged.program))
+    found = blocks_of(compiled)
     # Four arrays of 1 MB for each of the twenty.
     assert [len(block) for block in found] == [3, 4, 4, 4, 4, 4, 1]
     assert found[0] == {"b0", "b1", "b2"}

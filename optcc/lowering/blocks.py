@@ -30,12 +30,14 @@ Block = frozenset[str]
 """The paths of its leaves."""
 
 
-def blocks_of(function: FuncOp) -> list[Block]:
-    """The blocks to run a function in, in order; none if it has to run, or may as well, on all leaves at once."""
+def blocks_of(function: FuncOp, sizes: dict[str, int]) -> list[Block]:
+    """The blocks to run a function in, in order; none if it has to run, or may as well, on all leaves at once.
+
+    `sizes` are the bytes of its leaves, `bytes_of` it.
+    """
     sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
     if len(sweeps) < 2 or any(map(why_not_native, sweeps)) or not all(map(_is_leafwise, function.body.block.ops)):
         return []
-    sizes = bytes_of(function)
     if sum(sizes.values()) < LEAST_BYTES:
         return []
     blocks = [[path for path, size in sizes.items() if size < SMALL_BYTES]]

@@ -35,8 +35,9 @@ class NativeCalls:
         self._after = value
 
     def run_after_last_call(self) -> None:
-        """Let all later calls run after the last one."""
-        self._after = self._last
+        """Let all later calls run after the last one, if there was one."""
+        if self._last is not None:
+            self._after = self._last
 
     def emit(
         self, op: MapOp, leaves: Sequence[Leaf], operands: Sequence[Value], overwritten: Sequence[int | None]

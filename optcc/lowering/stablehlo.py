@@ -90,14 +90,13 @@ class StableHLO:
 
         An argument may be a `PackedView` or an `Element`; a result is one buffer where `packings` has a packing for it.
         """
-        if self.native is not None and sum(bytes_of(function).values()) >= DISPATCH_BYTES:
-            hypers_first = sorted(arguments, key=lambda v: not isinstance(v, Element))
-            numbers = filter(_has_number, (x for v in hypers_first for x in _tensors(v)))
-            if (number := next(numbers, None)) is not None:
+        if self.native is not None:
+            sizes = bytes_of(function)
+            if sum(sizes.values()) >= DISPATCH_BYTES and (number := _a_number(arguments)) is not None:
                 self.native.run_after(many_flops(number))
-        is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
-        if self.native is not None and not is_packed and (blocks := blocks_of(function)):
-            return self._lower_blocks(self.native, function, arguments, blocks)
+            is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
+            if not is_packed and (blocks := blocks_of(function, sizes)):
+                return self._lower_blocks(self.native, function, arguments, blocks)
         results = self._run(function, arguments, {})
         return [as_buffer(v, p) if p else as_leaves(v) for v, p in zip_longest(results, packings)]
 
@@ -276,6 +275,12 @@ def _tensors(argument: Value) -> Sequence[Value]:
             return argument
         case _:
             return [argument]
+
+
+def _a_number(arguments: Sequence[Value]) -> Value | None:
+    """A tensor with a number in it, a hyperparameter's if there is one; None where all are empty, complex or truths."""
+    hypers_first = sorted(arguments, key=lambda v: not isinstance(v, Element))
+    return next((x for v in hypers_first for x in _tensors(v) if _has_number(x)), None)
 
 
 def _has_number(tensor_: Value) -> bool:

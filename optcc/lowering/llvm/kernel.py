@@ -18,7 +18,8 @@ from optcc.lowering.llvm.loops import Fold, Nest
 from optcc.lowering.llvm.scalar_ops import ScalarEmitter, supported
 from optcc.lowering.llvm.types import I64, POINTER, Value, carrier, in_memory, load, store
 
-_VECTOR_BYTES = 32
+_LANES = 8
+"""Lanes of float32 in a vector of 256 bits, those of narrower elements, too, which are computed in float32."""
 
 
 @dataclass(frozen=True)
@@ -276,8 +277,7 @@ class _Emitter:
         It takes the widest type of a loop for all of it, so that the doubles of a fold would halve the width of square
         roots and quotients in f32.
         """
-        widest = max((a.dtype.itemsize for a in self.arrays), default=0)
-        return _VECTOR_BYTES // max(4, widest) if self.combined and widest < 8 else 0
+        return _LANES if self.combined and all(a.dtype.itemsize < 8 for a in self.arrays) else 0
 
     def _body(self, builder: Any, env: dict[SSAValue, Value]) -> None:
         ops = [inner for inner in self.op.block.ops if inner is not self.op.yields]
