@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from optcc import base
 from optcc.collector import collector_paused
@@ -360,4 +359,5 @@ class _Steps(dict[tuple[bool, bool, bool], Any]):
 def _kept(program: Program, overrides: Mapping[str, Any]) -> tuple[Any, ...]:
     """Hyperparameters on the device, to be put there once and not once a step, also if the first is being traced."""
     with at_once(*program.bindings.values(), *overrides.values()):
-        return tuple(map(jnp.asarray, hyper_values(program, overrides).arrays))
+        # Not `jnp.asarray`, which binds an array to the mesh that is current, and the optimizer keeps it.
+        return tuple(map(jax.device_put, hyper_values(program, overrides).arrays))

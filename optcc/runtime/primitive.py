@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import AxisType
 from jaxlib.mlir import ir
 
 from optcc.collector import collector_paused
@@ -70,6 +71,8 @@ class Executable:
         return pack(self.program.inputs, arrays[:count]), arrays[count:]
 
 
+_DEVICE_MEMORY = jax.memory.Space.Device
+
 optcc_update_p = Primitive("optcc_update")
 optcc_update_p.multiple_results = True
 
@@ -90,8 +93,24 @@ def _run(*arrays: Any, executable: Executable) -> Any:
 
 @optcc_update_p.def_abstract_eval
 def _shapes(*avals: Any, executable: Executable) -> list[Any]:
+    if any(_is_placed(aval) for aval in avals):
+        # A type without varying axes claims that all devices hold the same value, and JAX then sums the next gradient
+        # over them. The interpreter is jax.numpy, so its results have the types that Optax's would have.
+        return list(jax.make_jaxpr(executable.interpret)(*avals).out_avals)
     make = type(avals[0])
     return [make(x.shape, x.dtype) for x in executable.out_avals]
+
+
+def _is_placed(aval: Any) -> bool:
+    """Whether the type of an array says more than shape and dtype: varying axes, an explicit mesh, a memory space."""
+    kind = aval.manual_axis_type
+    return bool(
+        kind.varying
+        or kind.unreduced
+        or kind.reduced
+        or AxisType.Explicit in aval.sharding.mesh.axis_types
+        or aval.memory_space != _DEVICE_MEMORY
+    )
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: Executable):
@@ -111,13 +130,30 @@ def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: Executable, 
     arguments, hypers = executable.arguments(values)
     scalars = [Element(hypers[k], i) for k, i in executable.hyper_layout]
     call = partial(_lower_call, ctx, executable)
-    native = native_calls(executable.backend) if cpu else None
+    native = native_calls(executable.backend) if cpu and not _is_partitioned(ctx) else None
     insert = ctx.module_context.symbol_table.insert
     lowering = StableHLO(ctx.module_context.module, insert, call, cpu=cpu, native=native)
     packings = [port.packing for port in program.inputs]
     views = [view_of(v, p) if p else v for v, p in zip(arguments, packings, strict=True)]
     out = lowering.lower(function_of(program), [*views, *scalars], [port.packing for port in program.outputs])
-    return unpack(program.outputs, out, len(ctx.avals_out))
+    flat = unpack(program.outputs, out, len(ctx.avals_out))
+    return [_place(ctx, value, aval) for value, aval in zip(flat, ctx.avals_out, strict=True)]
+
+
+def _is_partitioned(ctx: mlir.LoweringRuleContext) -> bool:
+    """Whether XLA partitions the module: it gathers the operands of a custom call, and replicates the results."""
+    axes = ctx.module_context.axis_context
+    if isinstance(axes, mlir.SPMDAxisContext):
+        return any(size > 1 and name not in axes.manual_axes for name, size in axes.mesh.shape.items())
+    return isinstance(axes, mlir.ShardingContext) and axes.num_devices > 1
+
+
+def _place(ctx: mlir.LoweringRuleContext, value: Any, aval: Any) -> Any:
+    """A result with the sharding that its type promises on explicit axes."""
+    if AxisType.Explicit not in aval.sharding.mesh.axis_types:
+        return value
+    rule = mlir.lower_fun(lambda x: jax.sharding.reshard(x, aval.sharding), multiple_results=False)
+    return rule(ctx.replace(primitive=None, avals_in=[aval], avals_out=[aval]), value)[0]
 
 
 def _lower_call(
