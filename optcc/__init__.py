@@ -118,20 +118,15 @@ from optcc.transforms.adaptive_optimizers import novograd as novograd
 from optcc.transforms.adaptive_optimizers import optimistic_gradient_descent as optimistic_gradient_descent
 from optcc.transforms.adaptive_optimizers import radam as radam
 from optcc.transforms.adaptive_optimizers import yogi as yogi
-from optcc.transforms.blocks import clip_by_block_rms as clip_by_block_rms
-from optcc.transforms.blocks import scale_by_param_block_norm as scale_by_param_block_norm
-from optcc.transforms.blocks import scale_by_param_block_rms as scale_by_param_block_rms
 from optcc.transforms.combining import chain as chain
 from optcc.transforms.conditional import ApplyIfFiniteState as ApplyIfFiniteState
 from optcc.transforms.conditional import MaybeUpdateState as MaybeUpdateState
 from optcc.transforms.conditional import apply_if_finite as apply_if_finite
 from optcc.transforms.conditional import maybe_update as maybe_update
-from optcc.transforms.covers import ScaleBySM3State as ScaleBySM3State
-from optcc.transforms.covers import scale_by_sm3 as scale_by_sm3
-from optcc.transforms.covers import sm3 as sm3
 from optcc.transforms.factored import FactoredState as FactoredState
 from optcc.transforms.factored import adafactor as adafactor
 from optcc.transforms.factored import scale_by_factored_rms as scale_by_factored_rms
+from optcc.transforms.flattening import flatten as flatten
 from optcc.transforms.guards import NonNegativeParamsState as NonNegativeParamsState
 from optcc.transforms.guards import ZeroNansState as ZeroNansState
 from optcc.transforms.guards import keep_params_nonnegative as keep_params_nonnegative
@@ -140,7 +135,11 @@ from optcc.transforms.guards import zero_nans as zero_nans
 from optcc.transforms.injection import InjectHyperparamsState as InjectHyperparamsState
 from optcc.transforms.injection import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from optcc.transforms.injection import inject_hyperparams as inject_hyperparams
-from optcc.transforms.layouts import flatten as flatten
+from optcc.transforms.label_groups import MultiTransformState as MultiTransformState
+from optcc.transforms.label_groups import multi_transform as multi_transform
+from optcc.transforms.leaf_norms import clip_by_block_rms as clip_by_block_rms
+from optcc.transforms.leaf_norms import scale_by_param_block_norm as scale_by_param_block_norm
+from optcc.transforms.leaf_norms import scale_by_param_block_rms as scale_by_param_block_rms
 from optcc.transforms.lookahead import LookaheadState as LookaheadState
 from optcc.transforms.lookahead import lookahead as lookahead
 from optcc.transforms.masking import MaskedState as MaskedState
@@ -168,8 +167,6 @@ from optcc.transforms.optimizers import lamb as lamb
 from optcc.transforms.optimizers import lion as lion
 from optcc.transforms.optimizers import rmsprop as rmsprop
 from optcc.transforms.optimizers import sgd as sgd
-from optcc.transforms.partition import MultiTransformState as MultiTransformState
-from optcc.transforms.partition import multi_transform as multi_transform
 from optcc.transforms.scaling import AddDecayedWeightsState as AddDecayedWeightsState
 from optcc.transforms.scaling import ClipByGlobalNormState as ClipByGlobalNormState
 from optcc.transforms.scaling import ClipState as ClipState
@@ -185,11 +182,14 @@ from optcc.transforms.scaling import scale as scale
 from optcc.transforms.scaling import scale_by_learning_rate as scale_by_learning_rate
 from optcc.transforms.scaling import scale_by_schedule as scale_by_schedule
 from optcc.transforms.scaling import scale_by_trust_ratio as scale_by_trust_ratio
+from optcc.transforms.sm3 import ScaleBySM3State as ScaleBySM3State
+from optcc.transforms.sm3 import scale_by_sm3 as scale_by_sm3
+from optcc.transforms.sm3 import sm3 as sm3
 from optcc.transforms.stateless import stateless as stateless
 from optcc.transforms.stateless import stateless_with_tree_map as stateless_with_tree_map
-from optcc.transforms.units import AdaptiveGradClipState as AdaptiveGradClipState
-from optcc.transforms.units import adaptive_grad_clip as adaptive_grad_clip
-from optcc.transforms.units import centralize as centralize
+from optcc.transforms.unit_norms import AdaptiveGradClipState as AdaptiveGradClipState
+from optcc.transforms.unit_norms import adaptive_grad_clip as adaptive_grad_clip
+from optcc.transforms.unit_norms import centralize as centralize
 from optcc.tree_utils.moments import bias_correction as bias_correction
 from optcc.tree_utils.moments import update_infinity_moment as update_infinity_moment
 from optcc.tree_utils.moments import update_moment as update_moment
@@ -197,7 +197,7 @@ from optcc.tree_utils.moments import update_moment_per_elem_norm as update_momen
 from optcc.tree_utils.states import tree_map_params as tree_map_params
 
 if TYPE_CHECKING:
-    from optcc.runtime.compiled import CompiledOptimizer as CompiledOptimizer
+    from optcc.runtime.optimizer import CompiledOptimizer as CompiledOptimizer
 
 __version__ = "0.1.0"
 
@@ -206,7 +206,7 @@ _native.register()
 
 def __getattr__(name: str) -> Any:
     if name == "CompiledOptimizer":  # imports the compiler, so only on request
-        from optcc.runtime.compiled import CompiledOptimizer
+        from optcc.runtime.optimizer import CompiledOptimizer
 
         return CompiledOptimizer
     raise AttributeError(f"module 'optcc' has no attribute {name!r}")

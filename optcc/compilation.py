@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from optcc import base
 from optcc.errors import message
-from optcc.ir.definition import definition_of
+from optcc.formula.definition import definition_of
 
 if TYPE_CHECKING:
-    from optcc.runtime.compiled import CompiledOptimizer
+    from optcc.runtime.optimizer import CompiledOptimizer
 
 
 def compile(  # noqa: A001
@@ -37,7 +37,7 @@ def compile(  # noqa: A001
     """
     if target is not None:
         raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
-    from optcc.ir.program import shapes_of
-    from optcc.runtime.compiled import CompiledOptimizer
+    from optcc.program.program import shapes_of
+    from optcc.runtime.optimizer import CompiledOptimizer
 
     return CompiledOptimizer(definition_of(tx), shapes_of(params), examples=examples, backend=backend, layout=layout)

@@ -23,7 +23,7 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import SLOT, MapOp, TreeType, YieldOp
-from optcc.passes.utils import argument_slots, functions, result_slots, return_of
+from optcc.passes.analysis.functions import argument_slots, functions, result_slots, return_of
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from xdsl.pattern_rewriter import (
 from xdsl.transforms.canonicalize import CanonicalizePass
 
 from optcc.dialect import Combiner, JoinOp, MapOp, ReshapeOp, SplitOp
-from optcc.passes.utils import body_ops, clone_ops, make_map
+from optcc.passes.analysis.functions import body_ops, clone_ops, make_map
 
 
 class TidyMap(RewritePattern):

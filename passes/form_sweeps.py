@@ -12,9 +12,9 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set
+from optcc.passes.analysis.functions import argument_parts, argument_slots, functions, returned_slots
+from optcc.passes.analysis.levels import order_by_level
 from optcc.passes.form_sweeps_copies import store_copies
-from optcc.passes.levels import order_by_level
-from optcc.passes.utils import argument_parts, argument_slots, functions, returned_slots
 
 
 @dataclass(frozen=True)

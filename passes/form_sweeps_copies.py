@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Region, SSAValue
 
 from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, TreeType, YieldOp, element_type
-from optcc.passes.utils import argument_parts, argument_slots, result_slots, return_of
+from optcc.passes.analysis.functions import argument_parts, argument_slots, result_slots, return_of
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, MapOp, element_type
-from optcc.passes.levels import order_by_level
-from optcc.passes.utils import body_ops, clone_ops, functions, make_map
+from optcc.passes.analysis.functions import body_ops, clone_ops, functions, make_map
+from optcc.passes.analysis.levels import order_by_level
 
 Group = tuple[Attribute, str, int]
 

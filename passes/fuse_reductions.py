@@ -10,7 +10,7 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, MapOp, ReduceOp, YieldOp
-from optcc.passes.utils import body_ops, clone_ops, functions, make_map
+from optcc.passes.analysis.functions import body_ops, clone_ops, functions, make_map
 
 
 @dataclass(frozen=True)

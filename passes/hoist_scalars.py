@@ -12,7 +12,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Extent, MapOp, TreeType
-from optcc.passes.utils import body_ops, clone_ops, functions, make_map, slice_of
+from optcc.passes.analysis.functions import body_ops, clone_ops, functions, make_map, slice_of
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import SLOT, HyperOp, KeyType, TreeType
-from optcc.passes.utils import argument_slots, clone_ops, functions
+from optcc.passes.analysis.functions import argument_slots, clone_ops, functions
 
 HOST_SUFFIX = "_hyperparameters"
 

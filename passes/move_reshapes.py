@@ -12,7 +12,7 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, MapOp, ReshapeOp, TreeType, shapes_of
-from optcc.passes.utils import functions
+from optcc.passes.analysis.functions import functions
 
 
 @dataclass(frozen=True)

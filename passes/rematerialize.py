@@ -11,8 +11,16 @@ from xdsl.ir import Block, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, JoinOp, MapOp, TreeType
-from optcc.passes.utils import argument_parts, body_ops, clone_ops, functions, make_map, returned_slots, slice_of
-from optcc.passes.width import element_bytes
+from optcc.passes.analysis.functions import (
+    argument_parts,
+    body_ops,
+    clone_ops,
+    functions,
+    make_map,
+    returned_slots,
+    slice_of,
+)
+from optcc.passes.analysis.sizes import element_bytes
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from optcc.dialect import (
     TreeType,
     UnpackOp,
 )
-from optcc.passes.utils import functions, return_of
+from optcc.passes.analysis.functions import functions, return_of
 
 Parts = dict[str, SSAValue]
 """A tree value as its parts, by the symbol of each part's leaf set."""

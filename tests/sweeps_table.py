@@ -10,7 +10,7 @@ from optcc.base import LookaheadParams
 from optcc.expressions import parse_optimizer
 from optcc.params import load_params
 from optcc.report import cost_of
-from optcc.runtime.compiled import CompiledOptimizer
+from optcc.runtime.optimizer import CompiledOptimizer
 from optcc.runtime.stages import function_of
 
 FILE = Path(__file__).parents[1] / "docs" / "sweeps.md"

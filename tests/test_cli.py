@@ -17,8 +17,8 @@ from optcc.cli.app import app
 from optcc.expressions import parse_optimizer
 from optcc.params import load_params
 from optcc.passes import PASSES, PIPELINES
-from optcc.runtime.compiled import CompiledOptimizer
 from optcc.runtime.native import library
+from optcc.runtime.optimizer import CompiledOptimizer
 
 EXPRESSION = "chain(clip_by_global_norm(1.0), adamw(3e-4))"
 TINY = '{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}'

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 import optcc
-from optcc.collector import collector_paused
+from optcc.runtime.collector import collector_paused
 
 
 def test_it_goes_on_afterwards() -> None:

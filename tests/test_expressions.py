@@ -12,7 +12,7 @@ import pytest
 import optcc
 from optcc.expressions import parse_optimizer
 from optcc.expressions.functions import callables
-from optcc.ir.definition import definition_of
+from optcc.formula.definition import definition_of
 
 PARAMS = {"w": jax.ShapeDtypeStruct((3,), jnp.float32), "b": jax.ShapeDtypeStruct((2,), jnp.float32)}
 

@@ -20,10 +20,10 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 import optcc
 from optcc.dialect import Combiner, Extent, MapOp, SweepOp, TreeType, YieldOp, element_type
-from optcc.ir import emit
-from optcc.ir.dtypes import dtype_of
-from optcc.ir.interpreter import scalar_op
-from optcc.lowering.llvm import Kernel, Pattern, compile_source, generate, supported
+from optcc.dtypes import dtype_of
+from optcc.formula import scalar_code
+from optcc.interpret.interpreter import scalar_op
+from optcc.lowering.native.llvm import IterationSpace, Kernel, compile_source, generate, supported
 
 FOLDS = {Combiner.ADD: (0.0, np.add), Combiner.MAX: (-np.inf, np.maximum), Combiner.MIN: (np.inf, np.minimum)}
 SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 4)
@@ -305,8 +305,8 @@ def test_powers(exponent: float | None, type_: Attribute) -> None:
     x, y = special(type_)
 
     def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
-        power = args[1] if exponent is None else emit.constant(block, exponent, type_)
-        return [emit.binary(block, "pow", args[0], power)]
+        power = args[1] if exponent is None else scalar_code.constant(block, exponent, type_)
+        return [scalar_code.binary(block, "pow", args[0], power)]
 
     op = make_map([type_, type_], body)
     (actual,) = call(generate(op, [None]), [x, y], x.shape, 64)
@@ -355,7 +355,7 @@ def integers(type_: Attribute) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("source", [f32, f64, bf16, f16, i32, i1], ids=str)
 def test_casts(source: Attribute, target: Attribute) -> None:
     x = (integers(source) if isinstance(source, IntegerType) else special(source))[0]
-    op = make_map([source], lambda block, args: [emit.cast(block, args[0], target)])
+    op = make_map([source], lambda block, args: [scalar_code.cast(block, args[0], target)])
     (actual,) = call(generate(op, [None]), [x], x.shape, 64)
     same(actual, interpret(op, [x])[0])
 
@@ -375,7 +375,7 @@ def test_rounding_to_narrow_floats(source: Attribute, target: Attribute) -> None
     values = np.concatenate([points, ties, *around, grid / 2, wide, [float(info.max) * (1 + float(info.eps) / 4)]])
     with np.errstate(over="ignore"):
         x = np.concatenate([values, -values]).astype(dtype)
-    op = make_map([source], lambda block, args: [emit.cast(block, args[0], target)])
+    op = make_map([source], lambda block, args: [scalar_code.cast(block, args[0], target)])
     (actual,) = call(generate(op, [None]), [x], x.shape, x.size)
     np.testing.assert_array_equal(actual.view(np.uint16), nearest_even(x, narrow).view(np.uint16))
 
@@ -384,7 +384,7 @@ def test_rounding_to_narrow_floats(source: Attribute, target: Attribute) -> None
 def test_nan_stays_nan(target: Attribute, quiet: int) -> None:
     """Whatever its payload; the result is quiet and keeps the sign."""
     bits = np.array([0x7F800001, 0xFF800001, 0x7F80FFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FC00000, 0xFFC00000], np.uint32)
-    op = make_map([f32], lambda block, args: [emit.cast(block, args[0], target)])
+    op = make_map([f32], lambda block, args: [scalar_code.cast(block, args[0], target)])
     (actual,) = call(generate(op, [None]), [bits.view(np.float32)], bits.shape, bits.size)
     assert np.isnan(actual).all()
     assert (actual.view(np.uint16) & quiet).all()
@@ -405,7 +405,7 @@ def test_denormals_are_kept() -> None:
     for type_ in (f32, f64, bf16, f16):
         info = jnp.finfo(dtype_of(type_))
         x = (np.arange(-40, 40) * float(info.smallest_subnormal)).astype(dtype_of(type_))
-        op = make_map([type_], lambda block, args: [emit.binary(block, "add", args[0], args[0])])
+        op = make_map([type_], lambda block, args: [scalar_code.binary(block, "add", args[0], args[0])])
         (actual,) = call(generate(op, [None]), [x], x.shape, 80)
         np.testing.assert_array_equal(np.float64(actual), np.float64(x) * 2)
 
@@ -415,10 +415,10 @@ def test_roundings_survive_contraction(type_: Attribute) -> None:
     """``c + a * b``, where the product is rounded to a narrow type: no fused operation may skip that."""
 
     def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
-        a, b, c = (emit.cast(block, x, f32) for x in args)
-        product = emit.cast(block, emit.binary(block, "mul", a, b), type_)
-        total = emit.binary(block, "add", c, emit.cast(block, product, f32))
-        return [total, emit.cast(block, total, type_)]
+        a, b, c = (scalar_code.cast(block, x, f32) for x in args)
+        product = scalar_code.cast(block, scalar_code.binary(block, "mul", a, b), type_)
+        total = scalar_code.binary(block, "add", c, scalar_code.cast(block, product, f32))
+        return [total, scalar_code.cast(block, total, type_)]
 
     op = make_map([type_] * 3, body)
     rng = np.random.default_rng(0)
@@ -453,24 +453,26 @@ def test_random_bodies() -> None:
 def _random_op(block: Block, pool: list[SSAValue], rng: np.random.Generator) -> SSAValue:
     """An op on recent values, of which floats are first brought near 1, so that small differences stay small."""
     a = pool[rng.integers(len(pool))]
-    b = emit.cast(block, pool[rng.integers(len(pool))], a.type)
+    b = scalar_code.cast(block, pool[rng.integers(len(pool))], a.type)
     kind = rng.integers(5)
     if kind == 0:
-        return emit.cast(block, a, [f32, bf16, f16, f64, i32][rng.integers(5)])
+        return scalar_code.cast(block, a, [f32, bf16, f16, f64, i32][rng.integers(5)])
     if kind == 1:
-        truth = emit.compare(block, ["lt", "le", "gt", "ge", "eq", "ne"][rng.integers(6)], a, b)
-        return emit.select(block, truth, a, b)
+        truth = scalar_code.compare(block, ["lt", "le", "gt", "ge", "eq", "ne"][rng.integers(6)], a, b)
+        return scalar_code.select(block, truth, a, b)
     if isinstance(a.type, IntegerType):
         kinds = ["or", "and", "xor", "max", "min", "add", "mul"]
-        return emit.binary(block, kinds[rng.integers(len(kinds))], a, b)
+        return scalar_code.binary(block, kinds[rng.integers(len(kinds))], a, b)
     wide = f64 if isinstance(a.type, Float64Type) else f32
-    a, b = (emit.cast(block, v, wide) for v in (a, b))
+    a, b = (scalar_code.cast(block, v, wide) for v in (a, b))
     if kind == 2:
-        return emit.unary(block, ["neg", "abs", "floor", "ceil"][rng.integers(4)], a)
+        return scalar_code.unary(block, ["neg", "abs", "floor", "ceil"][rng.integers(4)], a)
     if kind == 3:
-        square = emit.binary(block, "add", emit.binary(block, "mul", a, a), emit.constant(block, 1.0, wide))
-        return emit.binary(block, "div", b, emit.unary(block, "sqrt", square))
-    return emit.binary(block, ["add", "sub", "mul", "max", "min"][rng.integers(5)], a, b)
+        square = scalar_code.binary(
+            block, "add", scalar_code.binary(block, "mul", a, a), scalar_code.constant(block, 1.0, wide)
+        )
+        return scalar_code.binary(block, "div", b, scalar_code.unary(block, "sqrt", square))
+    return scalar_code.binary(block, ["add", "sub", "mul", "max", "min"][rng.integers(5)], a, b)
 
 
 # Folds and dimensions
@@ -498,8 +500,8 @@ def test_sums_are_in_double() -> None:
 
 def test_per_leaf_and_scalar_operands() -> None:
     def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
-        chosen = emit.select(block, args[3], args[0], args[1])
-        return [emit.binary(block, "mul", chosen, args[2])]
+        chosen = scalar_code.select(block, args[3], args[0], args[1])
+        return [scalar_code.binary(block, "mul", chosen, args[2])]
 
     op = make_map([f32, f32, f32, i1], body, extents=[Extent.ELEMENTS, Extent.PER_LEAF, None, None])
     kernel = generate(op, [0])
@@ -516,12 +518,12 @@ def test_axis_extents(rank: int, kept: int, kind: Combiner) -> None:
     """``y = x * s``, with ``s`` and a fold of ``y`` that keep some dimensions, and a fold of the whole."""
 
     def body(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
-        y = emit.binary(block, "mul", args[0], args[1])
+        y = scalar_code.binary(block, "mul", args[0], args[1])
         return [y, y, y]
 
     op = make_map([f32, f32], body, [Combiner.NONE, kind, Combiner.ADD])
     whole = (1 << rank) - 1
-    kernel = generate(op, [0, None, None], Pattern(rank, (whole, kept), (whole, kept, None)))
+    kernel = generate(op, [0, None, None], IterationSpace(rank, (whole, kept), (whole, kept, None)))
     assert [r.kept for r in kernel.results] == [whole, kept, -1]
     dims = [6, 5, 33][-rank:]
     rng = np.random.default_rng(kept)
@@ -541,7 +543,7 @@ def test_axis_extents(rank: int, kept: int, kind: Combiner) -> None:
 
 
 def square(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
-    return [emit.binary(block, "mul", args[0], args[0])]
+    return [scalar_code.binary(block, "mul", args[0], args[0])]
 
 
 def test_names_are_made_from_the_text() -> None:
@@ -553,7 +555,7 @@ def test_names_are_made_from_the_text() -> None:
         generate(make_map([f32], square), [0]),
         generate(make_map([f64], square), [None]),
         generate(make_map([f32], square, [Combiner.ADD]), [None]),
-        generate(make_map([f32], square), [None], Pattern(2, (3,), (3,))),
+        generate(make_map([f32], square), [None], IterationSpace(2, (3,), (3,))),
     ]
     assert len({k.name for k in [kernels[0], *others]}) == 5
 
@@ -583,7 +585,9 @@ def test_loops_are_vectors() -> None:
     compiled = compile_source(generate(op, overwritten).source)
     assert re.search(r"v(div|sqrt)ps.*[yz]mm", compiled.assembly)
     assert "memcheck" not in compiled.optimized
-    norm = generate(make_map([bf16], lambda block, args: [emit.cast(block, args[0], f32)], [Combiner.ADD]), [None])
+    norm = generate(
+        make_map([bf16], lambda block, args: [scalar_code.cast(block, args[0], f32)], [Combiner.ADD]), [None]
+    )
     assert re.search(r"vaddpd.*[yz]mm", compile_source(norm.source).assembly)
     top = generate(make_map([f32], lambda block, args: args, [Combiner.MAX]), [None])
     assert re.search(r"vmaxps.*[yz]mm", compile_source(top.source).assembly)
@@ -594,7 +598,7 @@ def test_a_fold_in_double_does_not_halve_the_lanes(dtype: Any, lanes: int) -> No
     """LLVM would take four lanes of f32 for each four of f64, whatever the machine."""
 
     def root(block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
-        wide = args[0] if dtype is f64 else emit.cast(block, args[0], f32)
+        wide = args[0] if dtype is f64 else scalar_code.cast(block, args[0], f32)
         return [_added(block, math.SqrtOp(wide))]
 
     compiled = compile_source(generate(make_map([dtype], root, [Combiner.ADD]), [None]).source)
@@ -637,9 +641,9 @@ def test_patterns_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="another element type"):
         generate(op, [1])
     with pytest.raises(ValueError, match="must keep all 2 dimensions"):
-        generate(op, [None], Pattern(2, (3, 3), (1,)))
+        generate(op, [None], IterationSpace(2, (3, 3), (1,)))
     with pytest.raises(ValueError, match="does not have every element"):
-        generate(op, [0], Pattern(2, (1, 3), (3,)))
+        generate(op, [0], IterationSpace(2, (1, 3), (3,)))
     folded = make_map([f32], lambda block, args: args, [Combiner.ADD])
     with pytest.raises(ValueError, match="folded"):
         generate(folded, [0])

@@ -271,7 +271,7 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_sweep_that_kernels_do_not_support(monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs as StableHLO beside native ones, the report says why, and the numbers are the same."""
-    from optcc.lowering import native as lowering
+    from optcc.lowering.native import calls as lowering
 
     supported = lowering.supported
 

@@ -22,7 +22,7 @@ import pytest
 import optcc
 from optcc.params import load_params
 from optcc.runtime import native
-from optcc.runtime.packing import PackedParams, PackedState
+from optcc.runtime.packed_trees import PackedParams, PackedState
 from tests import table_structured, table_wrappers
 from tests.table import TABLE
 from tests.table_structured import AXES, FEW, Case, random_tree

@@ -20,13 +20,13 @@ from xdsl.traits import SymbolTable
 
 import optcc
 from optcc.dialect import KeyType, TreeType, context, element_type, shapes_of
-from optcc.ir import interpreter
-from optcc.ir.definition import definition_of
-from optcc.ir.dtypes import dtype_of
-from optcc.ir.evaluate import init_program, run, update_program
-from optcc.ir.program import Program, pack, unpack
+from optcc.dtypes import dtype_of
+from optcc.formula.definition import definition_of
+from optcc.interpret import interpreter
+from optcc.interpret.pairs import init_program, run, update_program
 from optcc.passes import PASSES, PIPELINES, Stage, run_passes
 from optcc.passes.lift_hyperparameters import HOST_SUFFIX
+from optcc.program.program import Program, pack, unpack
 from optcc.runtime.stages import hyper_values
 from tests.strategies import fill, fill_state, module_text, transformations, trees
 

@@ -15,7 +15,7 @@ from optcc.errors import OptccError, did_you_mean, message
 if TYPE_CHECKING:
     from optcc.base import GradientTransformation
     from optcc.cli.passes import PassOptions
-    from optcc.runtime.compiled import CompiledOptimizer
+    from optcc.runtime.optimizer import CompiledOptimizer
 
 _T = TypeVar("_T")
 PHASES = ("build", "passes", "trace and lower", "XLA")
@@ -143,7 +143,7 @@ def _wide_enough(shapes: Any) -> AbstractContextManager[Any]:
 def _parameters_of(tx: GradientTransformation, shapes: Any) -> Any:
     """The parameters that an optimizer takes: those given, or for lookahead fast and slow ones."""
     from optcc.base import LookaheadParams
-    from optcc.ir.definition import Definition, definition_of
+    from optcc.formula.definition import Definition, definition_of
 
     def has_lookahead(definition: Definition) -> bool:
         return definition.name == "lookahead" or any(map(has_lookahead, definition.children))

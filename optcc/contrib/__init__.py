@@ -1,8 +1,8 @@
 """The names that Optax has under `contrib`."""
 
 from optcc.base import SplitRealAndImaginaryArrays as SplitRealAndImaginaryArrays
-from optcc.transforms.layouts import SplitRealAndImaginaryState as SplitRealAndImaginaryState
-from optcc.transforms.layouts import split_real_and_imaginary as split_real_and_imaginary
+from optcc.transforms.flattening import SplitRealAndImaginaryState as SplitRealAndImaginaryState
+from optcc.transforms.flattening import split_real_and_imaginary as split_real_and_imaginary
 from optcc.transforms.mechanic import MechanicState as MechanicState
 from optcc.transforms.mechanic import mechanize as mechanize
 from optcc.transforms.noise import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState

@@ -6,7 +6,7 @@ from xdsl.dialects import func
 from xdsl.ir import SSAValue
 
 from optcc.dialect import SplitOp, SweepOp
-from optcc.passes.utils import argument_slots
+from optcc.passes.analysis.functions import argument_slots
 
 
 def overwritten_operands(sweep: SweepOp) -> list[list[int | None]]:

@@ -9,8 +9,8 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from optcc.dialect import CallOp, JoinOp, SplitOp, SweepOp, TreeType, shapes_of
-from optcc.passes.utils import argument_slots
-from optcc.passes.width import element_bytes
+from optcc.passes.analysis.functions import argument_slots
+from optcc.passes.analysis.sizes import element_bytes
 
 
 @dataclass(frozen=True)

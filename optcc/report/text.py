@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from optcc.dialect import SweepOp
-from optcc.lowering.native import why_not_native
+from optcc.lowering.native.calls import why_not_native
 from optcc.report.cost import Cost, cost_of
 from optcc.runtime.backends import why_no_native_calls
 from optcc.runtime.stages import function_of
 
 if TYPE_CHECKING:
-    from optcc.runtime.compiled import CompiledOptimizer
+    from optcc.runtime.optimizer import CompiledOptimizer
 
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from optcc.errors import message
-from optcc.lowering.native_calls import NativeCalls
+from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.runtime import native
 
 BACKENDS = ("auto", "native", "stablehlo")

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from optcc.ir.evaluate import check_matches
-from optcc.ir.program import Program, logical, physical, shapes_of
-from optcc.runtime.packing import Packed, check_layout
-from optcc.runtime.primitive import Executable, bind
+from optcc.interpret.pairs import check_matches
+from optcc.program.program import Program, data_to_keys, keys_to_data, shapes_of
+from optcc.runtime.packed_trees import Packed, check_layout
+from optcc.runtime.primitive import BoundProgram, bind
 from optcc.runtime.stages import HyperValues, function_of
 
 MAKING = RLock()
@@ -62,18 +62,18 @@ def key_of(program: Program, values: HyperValues) -> Any:
     return str(function_of(program)), tables, values.layout, structures, dtypes, opaque
 
 
-def jit_init(executable: Executable) -> Any:
+def jit_init(executable: BoundProgram) -> Any:
     """The jitted initial state, of the leaves of the parameters and of hyperparameters."""
     program = executable.program
 
     def optcc_init(params: Any, hypers: Any) -> Any:
-        arrays = [jnp.asarray(x) for x in executable.interpret(*physical(params), *hypers)]
-        return jax.tree.unflatten(jax.tree.structure(program.out_shapes), logical(arrays, program.outputs))
+        arrays = [jnp.asarray(x) for x in executable.interpret(*keys_to_data(params), *hypers)]
+        return jax.tree.unflatten(jax.tree.structure(program.out_shapes), data_to_keys(arrays, program.outputs))
 
     return jax.jit(optcc_init)
 
 
-def jit_step(executable: Executable) -> Any:
+def jit_step(executable: BoundProgram) -> Any:
     """The jitted step. Parameters and state come first, in the order of the results, so that XLA, which pairs donated
     buffers with results of their shape in order, gives each array its own buffer back."""
     grads_like, state_like, params_like, _ = executable.program.in_shapes

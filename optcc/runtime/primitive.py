@@ -19,19 +19,28 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType
 from jaxlib.mlir import ir
 
-from optcc.collector import collector_paused
 from optcc.dialect import CallOp, KeyType, RandomOp, SplitKeyOp, TreeType
-from optcc.ir import interpreter
-from optcc.ir.dtypes import dtype_of
-from optcc.ir.program import Program, logical, pack, pack_results, physical, physical_shapes, unpack, unpack_arguments
-from optcc.lowering.packed import Element, view_of
-from optcc.lowering.stablehlo import StableHLO
+from optcc.dtypes import dtype_of
+from optcc.interpret import interpreter
+from optcc.lowering.packed_values import Element, view_of
+from optcc.lowering.stablehlo.functions import StableHLO
+from optcc.program.program import (
+    Program,
+    data_shapes,
+    data_to_keys,
+    keys_to_data,
+    pack,
+    pack_results,
+    unpack,
+    unpack_arguments,
+)
 from optcc.runtime.backends import native_calls
+from optcc.runtime.collector import collector_paused
 from optcc.runtime.stages import function_of
 
 
 @dataclass(frozen=True, eq=False)
-class Executable:
+class BoundProgram:
     """A program of sweeps as the primitive takes it: flat arrays first, then the arrays of hyperparameters.
 
     Compared by identity: one object, one compilation.
@@ -44,7 +53,7 @@ class Executable:
     @property
     def out_avals(self) -> list[jax.ShapeDtypeStruct]:
         """Shapes and dtypes of the flat results, of keys those of their data."""
-        return physical_shapes(self.program.out_shapes)
+        return data_shapes(self.program.out_shapes)
 
     @cached_property
     def jitted(self) -> Any:
@@ -77,22 +86,22 @@ optcc_update_p = Primitive("optcc_update")
 optcc_update_p.multiple_results = True
 
 
-def bind(executable: Executable, arrays: Sequence[Any]) -> list[Any]:
+def bind(executable: BoundProgram, arrays: Sequence[Any]) -> list[Any]:
     """Run an executable on flat arrays, within a trace or at once."""
     if not arrays:
         # JAX does not give a primitive without operands to the trace. Nothing but counts can be in such a state.
-        return logical([jnp.asarray(x) for x in executable.interpret()], executable.program.outputs)
-    results = optcc_update_p.bind(*physical(arrays), executable=executable)
-    return logical(results, executable.program.outputs)
+        return data_to_keys([jnp.asarray(x) for x in executable.interpret()], executable.program.outputs)
+    results = optcc_update_p.bind(*keys_to_data(arrays), executable=executable)
+    return data_to_keys(results, executable.program.outputs)
 
 
 @optcc_update_p.def_impl
-def _run(*arrays: Any, executable: Executable) -> Any:
+def _run(*arrays: Any, executable: BoundProgram) -> Any:
     return executable.jitted(*arrays)
 
 
 @optcc_update_p.def_abstract_eval
-def _shapes(*avals: Any, executable: Executable) -> list[Any]:
+def _shapes(*avals: Any, executable: BoundProgram) -> list[Any]:
     if any(_is_placed(aval) for aval in avals):
         # A type without varying axes claims that all devices hold the same value, and JAX then sums the next gradient
         # over them. The interpreter is jax.numpy, so its results have the types that Optax's would have.
@@ -113,19 +122,19 @@ def _is_placed(aval: Any) -> bool:
     )
 
 
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: Executable):
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: BoundProgram):
     tangents = [ad.instantiate_zeros(t) for t in tangents]
     return jax.jvp(lambda *xs: executable.interpret(*xs), tuple(primals), tuple(tangents))
 
 
-def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: Executable):
+def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: BoundProgram):
     axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(lambda *xs: executable.interpret(*xs), in_axes=axes)(*arrays)
     return out, [0] * len(out)
 
 
 @collector_paused()
-def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: Executable, cpu: bool) -> Sequence[Any]:
+def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundProgram, cpu: bool) -> Sequence[Any]:
     program = executable.program
     arguments, hypers = executable.arguments(values)
     scalars = [Element(hypers[k], i) for k, i in executable.hyper_layout]
@@ -157,7 +166,7 @@ def _place(ctx: mlir.LoweringRuleContext, value: Any, aval: Any) -> Any:
 
 
 def _lower_call(
-    ctx: mlir.LoweringRuleContext, executable: Executable, op: CallOp | SplitKeyOp | RandomOp, values: list[Any]
+    ctx: mlir.LoweringRuleContext, executable: BoundProgram, op: CallOp | SplitKeyOp | RandomOp, values: list[Any]
 ) -> list[Any]:
     """Trace a function of JAX and lower it where the op stands."""
     function = _function_of(executable, op)
@@ -178,7 +187,7 @@ def _lower_call(
     return [[next(out) for _ in jax.tree.leaves(s)] if isinstance(s, list) else next(out) for s in shapes_out]
 
 
-def _function_of(executable: Executable, op: CallOp | SplitKeyOp | RandomOp) -> Any:
+def _function_of(executable: BoundProgram, op: CallOp | SplitKeyOp | RandomOp) -> Any:
     match op:
         case CallOp():
             return executable.program.callables[op.callee.data]

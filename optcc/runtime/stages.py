@@ -15,14 +15,14 @@ from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 from xdsl.traits import SymbolTable
 
-from optcc.collector import collector_paused
 from optcc.dialect import context
+from optcc.dtypes import dtype_of
 from optcc.errors import did_you_mean, message
-from optcc.ir import interpreter
-from optcc.ir.dtypes import dtype_of
-from optcc.ir.program import Program
+from optcc.interpret import interpreter
 from optcc.passes import Stage, run_passes
 from optcc.passes.lift_hyperparameters import HOST_SUFFIX
+from optcc.program.program import Program
+from optcc.runtime.collector import collector_paused
 
 BUILT = "optim"
 """The stage before any pass."""

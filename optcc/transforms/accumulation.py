@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
-from optcc.ir.definition import Definition, as_pair, definition_of, transformation
+from optcc.formula.definition import Definition, as_pair, definition_of, transformation
 from optcc.skipping import ShouldSkipUpdateFunction
 from optcc.transforms.conditional import INNER
 from optcc.transforms.moments import DType, canonical
 from optcc.transforms.skip_conditions import skip_condition
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class ApplyEvery(NamedTuple):

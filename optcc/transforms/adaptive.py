@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
-from optcc.ir.definition import transformation
+from optcc.formula.definition import transformation
 from optcc.transforms.moments import DType, canonical, update_moment
 from optcc.transforms.moments import bias_correction as debias
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class ScaleByRssState(NamedTuple):

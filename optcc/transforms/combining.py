@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from optcc import base
 from optcc.errors import message
-from optcc.ir.definition import Definition, as_pair, definition_of
+from optcc.formula.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Tree
 
 
 def chain(*args: base.GradientTransformation) -> base.GradientTransformationExtraArgs:

@@ -11,11 +11,11 @@ import numpy as np
 
 from optcc import base
 from optcc.errors import message
-from optcc.ir.definition import Definition, as_pair, definition_of
+from optcc.formula.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 INNER = "inner"
 """What wrappers call the transformation they wrap, in names of hyperparameters and in errors."""

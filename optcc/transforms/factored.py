@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
-from optcc.ir.definition import transformation
-from optcc.transforms.blocks import clip_by_block_rms, scale_by_param_block_rms
+from optcc.formula.definition import transformation
 from optcc.transforms.combining import chain
+from optcc.transforms.leaf_norms import clip_by_block_rms, scale_by_param_block_rms
 from optcc.transforms.moments import DType, ema
 from optcc.transforms.scaling import add_decayed_weights, scale, scale_by_learning_rate
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import LeafSet, Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import GroupedLeaves, Scalar, Tree
 
 Shape = tuple[int, ...]
 DecayRateFn = Callable[[jax.typing.ArrayLike, jax.typing.ArrayLike], jax.typing.ArrayLike]
@@ -91,7 +91,7 @@ def scale_by_factored_rms(
         on, off = ([pair[i] for pair in sides] for i in (0, 1))
         new_on = _factored(b, *on, rate=rate, epsilon=hypers["epsilon"], minimum=min_dim_size_to_factor)
         new_off = _unfactored(b, *off, rate=rate, epsilon=hypers["epsilon"])
-        wholes: list[LeafSet] = [tree.leaf_set for tree in (g, state.v_row, state.v_col, state.v)]
+        wholes: list[GroupedLeaves] = [tree.leaf_set for tree in (g, state.v_row, state.v_col, state.v)]
         u, v_row, v_col, v = (b.join(x, y, whole) for x, y, whole in zip(new_on, new_off, wholes, strict=True))
         return u, FactoredState(b.increment(state.count), v_row, v_col, v)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from optcc import base
-from optcc.ir.definition import stateless, transformation
+from optcc.formula.definition import stateless, transformation
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Tree
 
 NonNegativeParamsState = base.EmptyState
 

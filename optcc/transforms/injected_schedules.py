@@ -13,8 +13,8 @@ import numpy as np
 from optcc import base
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class WrappedScheduleState(NamedTuple):
@@ -53,13 +53,13 @@ class StatefulSchedule:
     schedule: Any
 
     def init(self, b: Builder) -> Tree:
-        from optcc.ir.foreign import opaque_leaf_set
+        from optcc.importers.foreign import opaque_leaf_set
 
         results = [opaque_leaf_set(b, f"{self.name}_state", jax.eval_shape(self.schedule.init))]
         return b.call(f"{self.name}_init", lambda: [jax.tree.leaves(self.schedule.init())], [], results)[0]
 
     def value(self, b: Builder, state: Tree) -> Scalar:
-        from optcc.ir.foreign import as_shapes
+        from optcc.importers.foreign import as_shapes
 
         call, operands = self._call(b, self.schedule, state)
         shape = jax.eval_shape(call, *(jax.tree.leaves(as_shapes(b, tree)) for tree in operands))

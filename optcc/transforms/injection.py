@@ -14,14 +14,14 @@ import numpy as np
 
 from optcc import base
 from optcc.errors import did_you_mean, message
-from optcc.ir.definition import Definition, as_pair, known_definition
+from optcc.formula.definition import Definition, as_pair, known_definition
 from optcc.transforms.conditional import INNER
 from optcc.transforms.injected_schedules import PlainSchedule, StatefulSchedule, WrappedScheduleState, injected
 from optcc.transforms.moments import DType, canonical
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 _NOTE = (
     "Within the function given to inject_hyperparams, hyperparameters are values of the IR: Python's operators work on "
@@ -131,7 +131,7 @@ def _dtype_of(value: Any, real: np.dtype) -> np.dtype:
 
 def _widened(b: Builder, value: Scalar) -> Scalar:
     """A hyperparameter as formulas use it: in float32 if it is narrower, without a say in the dtype of results."""
-    from optcc.ir.dtypes import compute_dtype
+    from optcc.dtypes import compute_dtype
 
     dtype = compute_dtype(value.dtype)
     return value if dtype == value.dtype else b.cast_scalar(value, dtype, weak=True)
@@ -188,7 +188,7 @@ class _Injection:
     def _with_inner(self, b: Builder, hyperparams: Mapping[str, Scalar], use: Callable[[Definition], Any]) -> Any:
         """What `use` makes of the inner transformation, which may need some arguments as they were given."""
 
-        from optcc.ir.trees import MixedGroupError
+        from optcc.formula.folds import MixedGroupError
 
         def attempt(static: Collection[str]) -> Any:
             return use(self._inner(b, {name: value for name, value in hyperparams.items() if name not in static}))
@@ -229,7 +229,7 @@ class _Injection:
         known = known_definition(tx)
         if known is not None:
             return known
-        from optcc.ir.foreign import foreign_definition
+        from optcc.importers.foreign import foreign_definition
 
         # Not optcc's: it is made again inside the opaque call, where the hyperparameters are arrays.
         names = list(hyperparams)

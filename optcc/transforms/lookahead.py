@@ -9,11 +9,11 @@ import jax
 from optcc import base
 from optcc.base import LookaheadParams
 from optcc.errors import message
-from optcc.ir.definition import Definition, as_pair, definition_of
+from optcc.formula.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class LookaheadState(NamedTuple):

@@ -9,11 +9,11 @@ import jax
 
 from optcc import base
 from optcc.errors import TreeMismatchError, message
-from optcc.ir.definition import Definition, as_pair, definition_of
+from optcc.formula.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Tree
 
 
 class MaskedState(NamedTuple):
@@ -60,7 +60,7 @@ def masked(
 
 def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[Tree, Tree]:
     """The leaves of `tree` for which the mask, made from the shapes of `of`, is True, and the others."""
-    from optcc.ir.foreign import as_shapes
+    from optcc.importers.foreign import as_shapes
 
     structure = tree.leaf_set.structure
     flags = mask(as_shapes(b, tree if of is None else of)) if _is_callable(mask) else mask

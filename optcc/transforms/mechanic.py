@@ -9,11 +9,11 @@ import jax.numpy as jnp
 
 from optcc import base
 from optcc.errors import message
-from optcc.ir.definition import Definition, as_pair, definition_of
+from optcc.formula.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class MechanicState(NamedTuple):
@@ -99,6 +99,6 @@ def mechanize(
 
 def _wide(b: Builder, tree: Tree) -> list[Scalar]:
     """The numbers of an accumulator as scalars to compute with: rounded when they are stored, not before."""
-    from optcc.ir.dtypes import compute_dtype
+    from optcc.dtypes import compute_dtype
 
     return [b.cast_scalar(x, compute_dtype(x.dtype)) for x in b.unpack(tree)]

@@ -9,11 +9,11 @@ import numpy as np
 
 from optcc import base
 from optcc.errors import did_you_mean, message
-from optcc.ir.definition import transformation
+from optcc.formula.definition import transformation
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 DType = Any
 

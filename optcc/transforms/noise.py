@@ -10,14 +10,14 @@ import jax.numpy as jnp
 
 from optcc import base
 from optcc.errors import message
-from optcc.ir.definition import Definition, as_pair, transformation
+from optcc.formula.definition import Definition, as_pair, transformation
 from optcc.transforms.combining import chain
 from optcc.transforms.moments import trace
 from optcc.transforms.scaling import identity, scale_by_learning_rate
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class AddNoiseState(NamedTuple):
@@ -99,7 +99,7 @@ def differentially_private_aggregate(
         return DifferentiallyPrivateAggregateState(rng_key=b.key(make))  # type: ignore[arg-type]
 
     def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
-        from optcc.ir.across import spread_over_leaves, sum_over_leaves
+        from optcc.formula.fold_leaves import spread_over_leaves, sum_over_leaves
 
         clip, multiplier = hypers["l2_norm_clip"], hypers["noise_multiplier"]
         examples = _examples(b, g)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from optcc import base
-from optcc.ir.definition import stateless, transformation
+from optcc.formula.definition import stateless, transformation
 from optcc.transforms.masking import masked
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Scalar, Tree
 
 
 class ScaleByScheduleState(NamedTuple):

@@ -15,8 +15,8 @@ from optcc.errors import message
 from optcc.skipping import ShouldSkipUpdateFunction, skip_large_updates, skip_not_finite
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import LeafSet, Scalar, Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import GroupedLeaves, Scalar, Tree
 
 _LARGE = {"max_squared_norm"}
 """What must be bound of `skip_large_updates`."""
@@ -99,7 +99,7 @@ class _Opaque:
     hypers: Mapping[str, Any] = field(default_factory=dict)
 
     def init(self, b: Builder, params: Tree) -> Any:
-        from optcc.ir.foreign import as_shapes, opaque_leaf_set
+        from optcc.importers.foreign import as_shapes, opaque_leaf_set
 
         weights = as_shapes(b, params)
         _, shapes = jax.eval_shape(self.function, weights, jax.ShapeDtypeStruct((), jnp.int32), weights)
@@ -112,7 +112,9 @@ class _Opaque:
         skip, skip_state = self._call(b, operands, state.skip_state.leaf_set, state.skip_state.dtypes)
         return skip, skip_state
 
-    def _call(self, b: Builder, operands: Sequence[Any], leaf_set: LeafSet, dtypes: dict[int, np.dtype]) -> list[Any]:
+    def _call(
+        self, b: Builder, operands: Sequence[Any], leaf_set: GroupedLeaves, dtypes: dict[int, np.dtype]
+    ) -> list[Any]:
         structure, where = operands[0].leaf_set.structure, b.where_in_chain
         kept = {i: dtypes[k] for k, members in leaf_set.members.items() for i in members}
 

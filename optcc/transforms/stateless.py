@@ -9,11 +9,11 @@ import jax
 
 from optcc import base
 from optcc.errors import TreeMismatchError, message
-from optcc.ir import definition
+from optcc.formula import definition
 
 if TYPE_CHECKING:
-    from optcc.ir.builder import Builder
-    from optcc.ir.values import Tree
+    from optcc.formula.builder import Builder
+    from optcc.formula.values import Tree
 
 
 def stateless(f: Callable[[base.Updates, base.Params | None], base.Updates]) -> base.GradientTransformationExtraArgs:
@@ -46,7 +46,7 @@ def _opaque(
     name: str, f: Callable[[base.Updates, base.Params | None], base.Updates]
 ) -> base.GradientTransformationExtraArgs:
     def update(b: Builder, updates: Tree, params: Tree | None) -> Tree:
-        from optcc.ir.foreign import as_shapes
+        from optcc.importers.foreign import as_shapes
 
         operands = [updates] if params is None else [updates, params]
 
@@ -77,7 +77,7 @@ def _check_shapes(b: Builder, got: base.PyTree, expected: base.PyTree) -> None:
 
 def _dtypes(updates: Tree, new: base.PyTree) -> dict[int, Any]:
     """The dtype of each group. Raises MixedGroupError, to have a group parted, where it would have two."""
-    from optcc.ir.trees import MixedGroupError
+    from optcc.formula.folds import MixedGroupError
 
     of_leaf = dict(zip(updates.leaf_set.leaves, (x.dtype for x in jax.tree.leaves(new)), strict=True))
     dtypes: dict[int, Any] = {}

@@ -16,7 +16,7 @@ def register() -> None:
 
 def compile_kernel(name: str, source: str) -> int:
     """The address of a kernel, compiled once for a process."""
-    from optcc.lowering.llvm import compile_source
+    from optcc.lowering.native.llvm import compile_source
 
     del name  # the source makes it
     return compile_source(source).address

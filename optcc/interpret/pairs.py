@@ -1,0 +1,144 @@
+"""The drop-in pair: `init` and `update` through the reference interpreter, with programs built once per shape."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import jax
+import jax.numpy as jnp
+
+from optcc.dtypes import default_float
+from optcc.errors import TreeMismatchError, message
+from optcc.formula.definition import Definition
+from optcc.interpret import interpreter
+from optcc.program.build import build_init, build_update, fast_of, params_like
+from optcc.program.program import Program, data_to_keys, is_key, keys_to_data, pack, shapes_of, unpack
+from optcc.program.state import StateLayout
+
+_PROGRAMS: WeakKeyDictionary[Definition, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def run(program: Program, arrays: list[Any]) -> list[Any]:
+    """Interpret a program on flat arrays; the flat results."""
+    arguments = pack(program.inputs, [jnp.asarray(a) for a in keys_to_data(arrays)])
+    results = interpreter.evaluate(
+        program.module, program.name, arguments, bindings=program.bindings, callables=program.callables
+    )
+    flat = unpack(program.outputs, results, sum(len(p.positions) for p in program.outputs))
+    # Constants come as numpy scalars, with which a jitted update would be compiled once more than with arrays.
+    return data_to_keys([jnp.asarray(x) for x in flat], program.outputs)
+
+
+def interpret_init(definition: Definition, params: Any) -> Any:
+    """The initial state for `params`."""
+    program, _ = init_program(definition, shapes_of(params))
+    return jax.tree.unflatten(jax.tree.structure(program.out_shapes), run(program, jax.tree.leaves(params)))
+
+
+def interpret_update(definition: Definition, updates: Any, state: Any, params: Any, extra_args: dict[str, Any]) -> Any:
+    """New updates and new state."""
+    trees = (updates, state, params, relevant_extra_args(definition, extra_args))
+    program = update_program(definition, *map(shapes_of, trees))
+    return jax.tree.unflatten(jax.tree.structure(program.out_shapes), run(program, jax.tree.leaves(trees)))
+
+
+def init_program(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
+    """The `init` program for a pytree of shapes and dtypes, from the cache if it was built before."""
+    return _cached(definition, ("init", _key(params)), lambda: build_init(definition, params))
+
+
+def update_program(definition: Definition, updates: Any, state: Any, params: Any, extra_args: Any = None) -> Program:
+    """The `update` program for pytrees of shapes and dtypes, checked against each other.
+
+    Raises TreeMismatchError when updates, state and parameters do not belong together.
+    """
+
+    def build() -> Program:
+        given = params_like(definition, updates)
+        like = given if params is None else params
+        if params is not None:
+            check_matches(given, fast_of(params), "updates", "params", dtypes=False)
+        init, layout = init_program(definition, like)
+        check_matches(state, init.out_shapes, "state", "the state that init makes for these params", dtypes=False)
+        return build_update(definition, layout, updates, state, params, extra_args)
+
+    return _cached(definition, ("update", _key((updates, state, params, extra_args))), build)
+
+
+def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes: bool) -> None:
+    """Check that two pytrees of shapes have one structure and equal shapes, and dtypes if asked.
+
+    Raises TreeMismatchError that names the first leaf where they differ.
+    """
+    if _fit(got, expected, dtypes):
+        return
+    fix = (
+        "the state was made for other params, or under another library; call init(params) again, or move the arrays "
+        "over with jax.tree.unflatten(jax.tree.structure(init(params)), jax.tree.leaves(state))"
+        if what == "state"
+        else "pass gradients with the structure, shapes and dtypes of the parameters"
+    )
+    a, b = (dict(_by_path(tree)) for tree in (got, expected))
+    for path in (*a, *b):
+        if path not in b or path not in a:
+            has, lacks = (what, reference) if path in a else (reference, what)
+            raise TreeMismatchError(message(f"{has} has a leaf that {lacks} has not", f"leaf {what}{path}", fix))
+    for path, x in a.items():
+        y = b[path]
+        if not _same(x, y, dtypes):
+            raise TreeMismatchError(
+                message(
+                    f"{what} is {x.dtype}{list(x.shape)}, but {reference} is {y.dtype}{list(y.shape)}",
+                    f"leaf {what}{path}",
+                    fix,
+                )
+            )
+    if jax.tree.structure(got) != jax.tree.structure(expected):
+        raise TreeMismatchError(
+            message(
+                f"{what} and {reference} have the same leaves in containers of different types",
+                f"{jax.tree.structure(got)}\n     and: {jax.tree.structure(expected)}",
+                fix,
+            )
+        )
+
+
+def _fit(got: Any, expected: Any, dtypes: bool) -> bool:
+    """Whether two pytrees of shapes match; the paths, which cost more, are for the error only."""
+    a, structure = jax.tree.flatten(got)
+    b, other = jax.tree.flatten(expected)
+    return structure == other and all(_same(x, y, dtypes) for x, y in zip(a, b, strict=True))
+
+
+def _same(x: Any, y: Any, dtypes: bool) -> bool:
+    """Whether two arrays have one shape, and dtype if asked. Key data, as JAX once had it, counts as a key."""
+    if is_key(y) and not is_key(x):
+        y = jax.eval_shape(jax.random.key_data, y)
+    return x.shape == y.shape and (not dtypes or x.dtype == y.dtype)
+
+
+def _by_path(tree: Any) -> list[tuple[str, Any]]:
+    return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def relevant_extra_args(definition: Definition, extra_args: dict[str, Any]) -> dict[str, Any] | None:
+    """The extra arguments, if some transformation in the chain takes any."""
+    return extra_args if extra_args and _uses_extra_args(definition) else None
+
+
+def _uses_extra_args(definition: Definition) -> bool:
+    return definition.uses_extra_args or any(map(_uses_extra_args, definition.children))
+
+
+def _key(shapes: Any) -> Hashable:
+    leaves, structure = jax.tree.flatten(shapes)
+    return structure, tuple((x.shape, x.dtype) for x in leaves), default_float()
+
+
+def _cached(definition: Definition, key: Hashable, build: Any) -> Any:
+    programs = _PROGRAMS.setdefault(definition, {})
+    if key not in programs:
+        programs[key] = build()
+    return programs[key]

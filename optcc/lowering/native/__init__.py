@@ -1,0 +1,1 @@
+"""Sweeps as calls of kernels that optcc compiles itself."""

@@ -1,0 +1,138 @@
+"""Values that are not one tensor, or one a leaf: parts of packed buffers, per-leaf vectors and elements of vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import stablehlo as hlo
+
+from optcc.dialect import Combiner, Leaf, MapOp, TreeType
+from optcc.program.storage import Packing
+
+Value = Any
+Place = tuple[int, tuple[int, ...]]
+"""The first element of a leaf in a buffer, and its shape."""
+
+
+@dataclass
+class Buffer:
+    """A packed buffer as it is now: a sweep that overwrites leaves in it puts the new tensor in place of the old.
+
+    The IR makes sure that nobody reads what is overwritten: see `optim.sweep`.
+    """
+
+    tensor: Value
+    packing: Packing
+
+
+@dataclass(frozen=True)
+class PackedView:
+    """A tree whose leaves are in a buffer, maybe beside others."""
+
+    buffer: Buffer
+    places: tuple[Place, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the tree has every leaf of the buffer."""
+        return len(self.places) == len(self.buffer.packing.offsets)
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A per-leaf value as one 1-d tensor, with native kernels; otherwise it is a list of 0-d tensors."""
+
+    tensor: Value
+
+
+@dataclass(frozen=True)
+class Element:
+    """A scalar that is an element of a 1-d tensor: native kernels read it there."""
+
+    vector: Value
+    index: int
+
+    @cached_property
+    def tensor(self) -> Value:
+        """The scalar as a 0-d tensor, made where it is first asked for, at the top of the function that is emitted."""
+        return _part(self.vector, self.index, ())
+
+
+def view_of(tensor: Value, packing: Packing) -> PackedView:
+    """The tree that a packed argument holds."""
+    return PackedView(Buffer(tensor, packing), tuple(zip(packing.offsets, packing.shapes, strict=True)))
+
+
+def as_leaves(value: Value) -> Value:
+    """The tensors of the leaves of a tree; the tensor of a value that is no tree."""
+    if isinstance(value, Element):
+        return value.tensor
+    if isinstance(value, Vector):
+        size = ir.RankedTensorType(value.tensor.type).shape[0]
+        return [_part(value.tensor, i, ()) for i in range(size)]
+    if isinstance(value, PackedView):
+        return [_part(value.buffer.tensor, start, shape) for start, shape in value.places]
+    return value
+
+
+def as_one_leaf(op: MapOp, operands: Sequence[Value], overwritten: Sequence[int | None]) -> Leaf | None:
+    """The leaf that the whole buffers of a map's operands are, if the map can run on them as such, else None.
+
+    The body must be the same for all leaves and fold nothing. What is between the leaves is computed, too: it is what
+    the update makes of zeros, and nobody reads it.
+    """
+    elementwise = all(not isinstance(t, TreeType) or t.has_elements for t in (*op.operand_types, *op.result_types))
+    if not elementwise or any(kind is not Combiner.NONE for kind in op.kinds) or None in overwritten:
+        return None
+    views = [v for v, t in zip(operands, op.operand_types, strict=True) if isinstance(t, TreeType)]
+    packings = [v.buffer.packing if isinstance(v, PackedView) and v.is_whole else None for v in views]
+    if not packings or packings[0] is None or any(p is None or p.offsets != packings[0].offsets for p in packings):
+        return None
+    return Leaf("packed", (packings[0].size,))
+
+
+def as_buffer(value: Value, packing: Packing) -> Value:
+    """The tree as one packed buffer: the one that it is in, if all of it is there, else a new one."""
+    if isinstance(value, PackedView) and value.is_whole and value.buffer.packing == packing:
+        return value.buffer.tensor
+    if isinstance(value, Vector) and not any(packing.shapes):
+        return value.tensor
+    leaves = as_leaves(value)
+    type_ = ir.RankedTensorType(leaves[0].type).element_type
+    zero = hlo.constant(ir.DenseElementsAttr.get_splat(ir.RankedTensorType.get([], type_), _zero(type_)))
+    pieces: list[Value] = []
+    ends = [*packing.offsets[1:], packing.size]
+    for leaf, size, start, end in zip(leaves, packing.sizes, packing.offsets, ends, strict=True):
+        pieces.append(hlo.reshape(ir.RankedTensorType.get([size], type_), leaf))
+        if gap := end - start - size:
+            shape = ir.RankedTensorType.get([gap], type_)
+            pieces.append(hlo.broadcast_in_dim(shape, zero, ir.DenseI64ArrayAttr.get([])))
+    return hlo.concatenate(pieces, 0) if len(pieces) > 1 else pieces[0]
+
+
+def as_vector(value: Value) -> Value:
+    """A per-leaf value as one tensor."""
+    if isinstance(value, Vector):
+        return value.tensor
+    if isinstance(value, PackedView) and value.is_whole and not any(value.buffer.packing.shapes):
+        return value.buffer.tensor
+    leaves = as_leaves(value)
+    shape = ir.RankedTensorType.get([1], ir.RankedTensorType(leaves[0].type).element_type)
+    ones = [hlo.reshape(shape, v) for v in leaves]
+    return hlo.concatenate(ones, 0) if len(ones) > 1 else ones[0]
+
+
+def _zero(type_: Any) -> ir.Attribute:
+    return ir.FloatAttr.get(type_, 0.0) if not isinstance(type_, ir.IntegerType) else ir.IntegerAttr.get(type_, 0)
+
+
+def _part(tensor: Value, start: int, shape: tuple[int, ...]) -> Value:
+    one = ir.DenseI64ArrayAttr.get([1])
+    bounds = [ir.DenseI64ArrayAttr.get([n]) for n in (start, start + math.prod(shape))]
+    piece = hlo.slice(tensor, bounds[0], bounds[1], one)
+    return hlo.reshape(ir.RankedTensorType.get(list(shape), ir.RankedTensorType(tensor.type).element_type), piece)

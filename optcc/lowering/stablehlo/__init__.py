@@ -1,0 +1,1 @@
+"""Functions of the IR as StableHLO that any backend of XLA takes."""

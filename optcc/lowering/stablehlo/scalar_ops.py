@@ -1,0 +1,150 @@
+"""StableHLO for the scalar ops of `arith` and `math`, on tensors of any one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.interpreters import mlir
+from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import stablehlo as hlo
+from xdsl.dialects import arith, math
+from xdsl.dialects import complex as complex_dialect
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr
+from xdsl.ir import Attribute, Operation
+
+from optcc.dtypes import dtype_of
+from optcc.interpret.interpreter import CASTS
+
+Value = Any
+
+_BINARY: dict[type[Operation], Callable[..., Value]] = {
+    arith.AddfOp: hlo.add,
+    arith.SubfOp: hlo.subtract,
+    arith.MulfOp: hlo.multiply,
+    arith.DivfOp: hlo.divide,
+    arith.MaximumfOp: hlo.maximum,
+    arith.MinimumfOp: hlo.minimum,
+    arith.AddiOp: hlo.add,
+    arith.SubiOp: hlo.subtract,
+    arith.MuliOp: hlo.multiply,
+    arith.MaxSIOp: hlo.maximum,
+    arith.MinSIOp: hlo.minimum,
+    arith.RemSIOp: hlo.remainder,
+    arith.AndIOp: hlo.and_,
+    arith.OrIOp: hlo.or_,
+    arith.XOrIOp: hlo.xor,
+    complex_dialect.AddOp: hlo.add,
+    complex_dialect.CreateOp: hlo.complex,
+    math.PowFOp: hlo.power,
+}
+_UNARY: dict[type[Operation], Callable[..., Value]] = {
+    arith.NegfOp: hlo.negate,
+    complex_dialect.ImOp: hlo.imag,
+    complex_dialect.ReOp: hlo.real,
+    math.AbsFOp: hlo.abs,
+    math.CeilOp: hlo.ceil,
+    math.CosOp: hlo.cosine,
+    math.ExpOp: hlo.exponential,
+    math.ExpM1Op: hlo.exponential_minus_one,
+    math.FloorOp: hlo.floor,
+    math.LogOp: hlo.log,
+    math.Log1pOp: hlo.log_plus_one,
+    math.RsqrtOp: hlo.rsqrt,
+    math.SinOp: hlo.sine,
+    math.SqrtOp: hlo.sqrt,
+    math.TanhOp: hlo.tanh,
+}
+_CMPF = {1: "EQ", 2: "GT", 3: "GE", 4: "LT", 5: "LE", 13: "NE"}
+_CMPI = {0: "EQ", 1: "NE", 2: "LT", 3: "LE", 4: "GT", 5: "GE"}
+
+
+def element(type_: Attribute) -> ir.Type:
+    """The element type of a tensor for a scalar type of the IR."""
+    return mlir.dtype_to_ir_type(dtype_of(type_))
+
+
+def tensor(shape: Sequence[int], type_: Attribute) -> ir.Type:
+    """The tensor type for elements of a scalar type of the IR."""
+    return ir.RankedTensorType.get(list(shape), element(type_))
+
+
+def broadcast(value: Value, shape: Sequence[int]) -> Value:
+    """A 0-d tensor at every element of a shape, or one of the shape's rank along its axes of size 1."""
+    type_ = ir.RankedTensorType(value.type)
+    if list(type_.shape) == list(shape):
+        return value
+    result = ir.RankedTensorType.get(list(shape), type_.element_type)
+    return hlo.broadcast_in_dim(result, value, ir.DenseI64ArrayAttr.get(list(range(type_.rank))))
+
+
+def _common_shape(args: Sequence[Value]) -> list[int]:
+    """The shape that tensors of one rank, or of none, broadcast to."""
+    shapes = [list(ir.RankedTensorType(a.type).shape) for a in args]
+    rank = max(map(len, shapes))
+    return [next((n for n in sizes if n != 1), 1) for sizes in zip(*(s for s in shapes if len(s) == rank), strict=True)]
+
+
+def constant(value: float, type_: Attribute) -> Value:
+    """A 0-d constant."""
+    array = np.asarray(value, dtype_of(type_))
+    return mlir.ir_constant(array)
+
+
+def vector_constant(values: Sequence[float], type_: Attribute) -> Value:
+    """A 1-d constant."""
+    return mlir.ir_constant(np.asarray(values, dtype_of(type_)))
+
+
+def emit(op: Operation, args: Sequence[Value]) -> Value:
+    """Emit one scalar op; operands that are 0-d or have axes of size 1 are broadcast where another has not.
+
+    Raises NotImplementedError for an op without a rule.
+    """
+    if isinstance(op, arith.ConstantOp):
+        assert isinstance(op.value, FloatAttr | IntegerAttr)
+        return constant(op.value.value.data, op.result.type)
+    shape = _common_shape(args)
+    if isinstance(op, arith.SelectOp):
+        # A 0-d predicate may stay as it is.
+        predicate = args[0] if not ir.RankedTensorType(args[0].type).rank else broadcast(args[0], shape)
+        return hlo.select(predicate, broadcast(args[1], shape), broadcast(args[2], shape))
+    args = [broadcast(a, shape) for a in args]
+    if type(op) in _BINARY:
+        return _BINARY[type(op)](*args)
+    if type(op) in _UNARY:
+        return _UNARY[type(op)](*args)
+    if isinstance(op, arith.TruncFOp):
+        return round_to(args[0], op.result.type)
+    if isinstance(op, CASTS):
+        return hlo.convert(tensor(shape, op.results[0].type), args[0])
+    if isinstance(op, arith.CmpfOp):
+        return _compare_floats(op.predicate.value.data, *args)
+    if isinstance(op, arith.CmpiOp):
+        return _compare(_CMPI[op.predicate.value.data], "SIGNED", *args)
+    raise NotImplementedError(f"'{op.name}' has no lowering to StableHLO")
+
+
+def round_to(value: Value, type_: Attribute) -> Value:
+    """Round to a narrower float. XLA may drop a pair of conversions, but not `reduce_precision`."""
+    source = ir.RankedTensorType(value.type)
+    info = jnp.finfo(dtype_of(type_))
+    rounded = hlo.reduce_precision(value, info.nexp, info.nmant)
+    return hlo.convert(tensor(source.shape, type_), rounded)
+
+
+def _compare(direction: str, kind: str, lhs: Value, rhs: Value) -> Value:
+    return hlo.compare(
+        lhs,
+        rhs,
+        hlo.ComparisonDirectionAttr.get(direction),
+        compare_type=hlo.ComparisonTypeAttr.get(kind),
+    )
+
+
+def _compare_floats(predicate: int, lhs: Value, rhs: Value) -> Value:
+    if predicate == 8:  # ueq: neither less nor greater
+        return hlo.not_(hlo.or_(_compare("LT", "FLOAT", lhs, rhs), _compare("GT", "FLOAT", lhs, rhs)))
+    return _compare(_CMPF[predicate], "FLOAT", lhs, rhs)

@@ -1,0 +1,95 @@
+"""Which part of a state is which value of the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import jax
+
+from optcc.formula.values import GroupedLeaves, Key, Scalar, Tree, Zipped
+from optcc.program.program import path_name
+
+Value = Tree | Scalar | Key
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One value of a state: its name, and where its arrays are among the leaves of the state."""
+
+    name: str
+    value: Value
+    positions: tuple[int, ...]
+
+
+class StateLayout:
+    """The layout of a state, a pytree of builder values as a definition's `init` or `update` makes it."""
+
+    def __init__(self, state: Any) -> None:
+        pairs, self.structure = jax.tree_util.tree_flatten_with_path(state, is_leaf=_is_value)
+        self._values = [value for _, value in pairs]
+        named: list[tuple[str, Value]] = []
+        for path, value in pairs:
+            name = path_name(path)
+            if isinstance(value, Zipped):
+                named += [(f"{name}.{i}", tree) for i, tree in enumerate(value.trees)]
+            else:
+                named.append((name, value))
+        # Numbers in the place of arrays show where each array comes to stand.
+        numbers: list[list[int]] = []
+        for _, value in named:
+            start = sum(map(len, numbers))
+            size = len(value.leaf_set.leaves) if isinstance(value, Tree) else 1
+            numbers.append(list(range(start, start + size)))
+        place = {number: i for i, number in enumerate(jax.tree.leaves(self.fill(numbers)))}
+        self.slots = tuple(
+            Slot(name, value, tuple(place[n] for n in ns)) for (name, value), ns in zip(named, numbers, strict=True)
+        )
+
+    def arrays(self, state: Any) -> list[list[Any]]:
+        """The arrays of each slot, from a state of this structure."""
+        leaves = jax.tree.leaves(state)
+        return [[leaves[i] for i in slot.positions] for slot in self.slots]
+
+    def fill_values(self, values: Sequence[Value]) -> Any:
+        """A state of builder values, one for each slot."""
+        rest = iter(values)
+        return jax.tree.unflatten(
+            self.structure,
+            [
+                Zipped(value.whole, _trees(rest, len(value.trees))) if isinstance(value, Zipped) else next(rest)
+                for value in self._values
+            ],
+        )
+
+    def fill(self, parts: Sequence[Sequence[Any]]) -> Any:
+        """A state with `parts` as the arrays of its slots; the inverse of `arrays`."""
+        rest = iter(parts)
+        return jax.tree.unflatten(self.structure, [_fill(value, rest) for value in self._values])
+
+
+def _trees(values: Iterator[Value], count: int) -> tuple[Tree, ...]:
+    taken = tuple(islice(values, count))
+    assert all(isinstance(value, Tree) for value in taken)
+    return taken  # type: ignore[return-value]
+
+
+def _fill(value: Any, parts: Any) -> Any:
+    if isinstance(value, Zipped):
+        lists: dict[int, list[Any]] = {leaf: [] for leaf in value.whole.leaves}
+        for tree in value.trees:
+            for leaf, array in zip(tree.leaf_set.leaves, next(parts), strict=True):
+                lists[leaf].append(array)
+        return _unflatten(value.whole, list(lists.values()))
+    part = next(parts)
+    return _unflatten(value.leaf_set, part) if isinstance(value, Tree) else part[0]
+
+
+def _unflatten(leaf_set: GroupedLeaves, leaves: Sequence[Any]) -> Any:
+    return jax.tree.unflatten(leaf_set.structure, leaves)
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, Tree | Scalar | Key | Zipped)
