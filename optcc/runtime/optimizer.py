@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
 import jax
+from xdsl.passes import ModulePass
 
 from optcc import base
 from optcc.dialect import HyperOp
@@ -60,6 +61,7 @@ class CompiledOptimizer:
         examples: int = 1,
         backend: str = "auto",
         layout: str = "tree",
+        pipeline: Sequence[ModulePass] = PIPELINES["step"],
     ) -> None:
         check_backend(backend)
         if layout not in LAYOUTS:
@@ -67,6 +69,7 @@ class CompiledOptimizer:
         self.backend = backend
         self._overrides: dict[str, Any] = {}
         self._asked_layout = layout
+        self.pipeline = tuple(pipeline)
         self._definition = definition
         self._params = params
         self._grads = grads_like(definition, params, examples)
@@ -258,7 +261,7 @@ class CompiledOptimizer:
     @cached_property
     def staged(self) -> Staged:
         """The program of `step` with all its stages."""
-        staged = run_pipeline(self.program, PIPELINES["step"])
+        staged = run_pipeline(self.program, self.pipeline)
         out_shapes = (self._params, self.program.out_shapes[1])
         return replace(staged, program=replace(staged.program, out_shapes=out_shapes))
 
