@@ -25,9 +25,19 @@ from optcc.dialect.random import RandomOp as RandomOp
 from optcc.dialect.random import SplitKeyOp as SplitKeyOp
 from optcc.dialect.scalars import CallOp as CallOp
 from optcc.dialect.scalars import HyperOp as HyperOp
-from optcc.dialect.sweep import SLOT as SLOT
+from optcc.dialect.signature import SLOT as SLOT
+from optcc.dialect.signature import Array as Array
+from optcc.dialect.signature import Role as Role
+from optcc.dialect.signature import Slot as Slot
+from optcc.dialect.signature import SlotAttr as SlotAttr
+from optcc.dialect.signature import Storage as Storage
+from optcc.dialect.signature import argument_arrays as argument_arrays
+from optcc.dialect.signature import argument_slots as argument_slots
+from optcc.dialect.signature import result_arrays as result_arrays
+from optcc.dialect.signature import result_slots as result_slots
+from optcc.dialect.signature import set_signature as set_signature
+from optcc.dialect.signature import verify_signature as verify_signature
 from optcc.dialect.sweep import SweepOp as SweepOp
-from optcc.dialect.sweep import slot_types as slot_types
 from optcc.dialect.trees import CountOp as CountOp
 from optcc.dialect.trees import JoinOp as JoinOp
 from optcc.dialect.trees import PackOp as PackOp
@@ -59,7 +69,7 @@ Optim = Dialect(
         CallOp,
         SweepOp,
     ],
-    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr],
+    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr, SlotAttr],
 )
 
 

@@ -16,18 +16,14 @@ from xdsl.utils.exceptions import VerifyException
 from optcc.dialect.attributes import Leaf
 from optcc.dialect.leaves import leaf_set
 from optcc.dialect.map import MapOp, YieldOp
+from optcc.dialect.signature import argument_arrays
 from optcc.dialect.types import TreeType
 
-SLOT = "optim.slot"
-"""The attribute of a function argument or result that names the array it holds: `params`, `updates`, `0.mu`."""
 
-
-def slot_types(func: FuncOp) -> dict[str, Attribute]:
-    """The type of every named argument of `func`."""
-    attributes = func.arg_attrs.data if func.arg_attrs is not None else ()
-    names = (entry.data.get(SLOT) for entry in attributes)
-    types = func.function_type.inputs.data
-    return {name.data: type_ for name, type_ in zip(names, types, strict=False) if isinstance(name, StringAttr)}
+def slot_types(func: FuncOp) -> list[tuple[str, Attribute]]:
+    """The name and the type of every argument of `func` that has a slot."""
+    arrays = zip(argument_arrays(func), func.function_type.inputs, strict=True)
+    return [(str(array), type_) for array, type_ in arrays if array is not None]
 
 
 @irdl_op_definition
@@ -100,12 +96,12 @@ class SweepOp(IRDLOperation):
         if len(self.writes) != len(self.outputs):
             raise VerifyException(f"C5: {len(self.outputs)} results, but {len(self.writes)} entries in `writes`")
         func = self.parent_op()
-        slots = slot_types(func) if isinstance(func, FuncOp) else {}
+        slots = slot_types(func) if isinstance(func, FuncOp) else []
         for entry, type_ in zip(self.writes, self.result_types, strict=True):
-            if entry.data and not self._fits(type_, slots.get(entry.data)):
+            if entry.data and not any(self._fits(type_, held) for name, held in slots if name == entry.data):
                 raise VerifyException(f'C5: "{entry.data}" is no slot of the function that holds {type_}')
 
-    def _fits(self, part: Attribute, slot: Attribute | None) -> bool:
+    def _fits(self, part: Attribute, slot: Attribute) -> bool:
         if not isinstance(part, TreeType) or not isinstance(slot, TreeType):
             return False
         if part.with_leaves("") != slot.with_leaves(""):

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
 from xdsl.utils.exceptions import ArgSpecParseError, ParseError, VerifyException
 
 from optcc.errors import PipelineError, did_you_mean, message
+from optcc.passes.analysis.verify import verify_module
 from optcc.passes.apply_updates import ApplyUpdates
 from optcc.passes.canonicalize import Canonicalize
 from optcc.passes.form_sweeps import FormSweeps
@@ -96,19 +96,6 @@ def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
         raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
 
 
-def verify_order(module: ModuleOp) -> None:
-    """Check that every value is defined before it is used, which xDSL's verifier does not within a block.
-
-    Raises VerifyException.
-    """
-    position: dict[Operation, int] = {}
-    for i, op in enumerate(module.walk()):
-        position[op] = i
-        for operand in op.operands:
-            if isinstance(operand.owner, Operation) and position.get(operand.owner, i) >= i:
-                raise VerifyException(f"'{op.name}' uses a result of '{operand.owner.name}' before it is defined")
-
-
 def run_passes(
     module: ModuleOp,
     passes: Sequence[ModulePass],
@@ -128,8 +115,7 @@ def run_passes(
         seconds = time.perf_counter() - start
         if verify_each or i == len(passes) - 1:
             try:
-                module.verify()
-                verify_order(module)
+                verify_module(module)
             except VerifyException as error:
                 raise VerifyException(f"after pass '{one.name}': {error}") from None
         if after_each is not None:

@@ -148,7 +148,7 @@ def _slot(value: SSAValue) -> str | None:
     if parent is None or parent.arg_attrs is None:
         return None
     slot = parent.arg_attrs.data[value.index].data.get("optim.slot")  # pyright: ignore[reportAttributeAccessIssue]
-    return slot.data if slot is not None else None
+    return slot.data.name if slot is not None else None
 
 
 def random_input(rng: np.random.Generator, type_: Attribute, shape: Sequence[int]) -> np.ndarray:

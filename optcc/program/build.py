@@ -263,8 +263,8 @@ class _Function:
         self.function.function_type = FunctionType.from_lists(
             [a.type for a in self.block.args], [v.type for v in self.values]
         )
-        self.function.arg_attrs = ArrayAttr([slot_attribute(port.slot) for port in self.inputs])
-        self.function.res_attrs = ArrayAttr([slot_attribute(port.slot) for port in self.outputs])
+        self.function.arg_attrs = ArrayAttr([slot_attribute(port) for port in self.inputs])
+        self.function.res_attrs = ArrayAttr([slot_attribute(port) for port in self.outputs])
         self.module.verify()
         b = self.builder
         return Program(

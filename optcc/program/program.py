@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from xdsl.dialects.builtin import DictionaryAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
 
-from optcc.dialect import SLOT, Leaf
+from optcc.dialect import SLOT, Leaf, Role, Slot, SlotAttr
 from optcc.program.storage import Packing
 
 Shape = jax.ShapeDtypeStruct
@@ -116,9 +116,14 @@ def data_to_keys(arrays: Sequence[Any], ports: Sequence[Port]) -> list[Any]:
     return [jax.random.wrap_key_data(x, impl=keys[i]) if i in keys else x for i, x in enumerate(arrays)]
 
 
-def slot_attribute(slot: str) -> DictionaryAttr:
-    """The attribute of an argument or result that names its slot."""
-    return DictionaryAttr({SLOT: StringAttr(slot)})
+def slot_attribute(port: Port) -> DictionaryAttr:
+    """The attribute of an argument or result that says which slot it is."""
+    name = port.slot.split("/")[0]
+    role, _, rest = name.partition(".")
+    if role not in set(Role):
+        role, rest = "state", name
+    path = tuple(rest.split(".")) if rest else ()
+    return DictionaryAttr({SLOT: SlotAttr(Slot(Role(role), path))})
 
 
 def path_name(path: Any) -> str:

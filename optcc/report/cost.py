@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
-from optcc.dialect import CallOp, JoinOp, SplitOp, SweepOp, TreeType, shapes_of
-from optcc.passes.analysis.functions import argument_slots
+from optcc.dialect import CallOp, JoinOp, SplitOp, SweepOp, TreeType, argument_arrays, shapes_of
 from optcc.passes.analysis.sizes import element_bytes
 
 
@@ -59,11 +58,10 @@ def cost_of(function: FuncOp) -> Cost:
     returned = next(op for op in ops if isinstance(op, ReturnOp)).arguments
     read = sum(tree_bytes(function, a) for a in trees if _is_computed_with(a))
     written = sum(tree_bytes(function, v) for v in returned if not isinstance(v, BlockArgument))
-    slots = dict(zip(function.args, argument_slots(function), strict=True))
+    names = {a: str(array) for a, array in zip(function.args, argument_arrays(function), strict=True)}
     # Gradients may have an axis of examples; parameters are not always there.
-    names = {slots[a].split("/")[0] for a in trees}
-    counted = next((name for name in ("params", "params.fast") if name in names), "updates")
-    parameters = sum(tree_bytes(function, a) // _width(a) for a in trees if slots[a].split("/")[0] == counted)
+    counted = next((name for name in ("params", "params.fast") if name in {names[a] for a in trees}), "updates")
+    parameters = sum(tree_bytes(function, a) // _width(a) for a in trees if names[a] == counted)
     return Cost(sweeps, read + written, parameters, barriers)
 
 
