@@ -37,7 +37,7 @@ def compile(  # noqa: A001
     """
     if target is not None:
         raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
-    from optcc.program.program import shapes_of
+    from optcc.program.arrays import shapes_of
     from optcc.runtime.optimizer import CompiledOptimizer
 
     return CompiledOptimizer(definition_of(tx), shapes_of(params), examples=examples, backend=backend, layout=layout)

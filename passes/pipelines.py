@@ -24,6 +24,7 @@ from optcc.passes.fuse_reductions import FuseReductions
 from optcc.passes.hoist_scalars import HoistScalars
 from optcc.passes.lift_hyperparameters import LiftHyperparameters
 from optcc.passes.move_reshapes import MoveReshapes
+from optcc.passes.pack_slots import PackSlots
 from optcc.passes.rematerialize import Rematerialize
 from optcc.passes.split_leaves import SplitLeaves
 
@@ -40,6 +41,7 @@ PASSES: dict[str, type[ModulePass]] = {
         HoistScalars,
         LiftHyperparameters,
         MoveReshapes,
+        PackSlots,
         Rematerialize,
         SplitLeaves,
     )
