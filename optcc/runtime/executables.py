@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc.interpret.pairs import check_matches
+from optcc.lowering.native.llvm.prefetch import bytes_ahead
 from optcc.program.program import Program, data_to_keys, keys_to_data, shapes_of
 from optcc.runtime.packed_trees import Packed, check_layout
 from optcc.runtime.primitive import BoundProgram, bind
@@ -59,7 +60,7 @@ def key_of(program: Program, values: HyperValues) -> Any:
     dtypes = tuple(x.dtype for x in jax.tree.leaves(program.in_shapes))
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
     structures = jax.tree.structure(program.in_shapes), jax.tree.structure(program.out_shapes)
-    return str(function_of(program)), tables, values.layout, structures, dtypes, opaque
+    return str(function_of(program)), tables, values.layout, structures, dtypes, opaque, bytes_ahead()
 
 
 def jit_init(executable: BoundProgram) -> Any:
