@@ -58,7 +58,7 @@ class NativeCalls:
             for call in calls_of(op, [one], overwritten):
                 self._call(op, call, [one], whole)
             return [operands[target] for target in overwritten if target is not None]
-        calls = calls_of(op, leaves, overwritten, self._operands_near(operands), _all_packed(op, operands, overwritten))
+        calls = calls_of(op, leaves, overwritten, self._operands_near(operands), _all_packed(op, operands))
         rows = [self._call(op, call, leaves, operands) for call in calls]
         results = [self._gather(op, i, calls, [row[i] for row in rows]) for i in range(len(op.outputs))]
         if self._near is not None:
@@ -150,12 +150,10 @@ class NativeCalls:
         return [found[leaf] for leaf in range(len(order))]
 
 
-def _all_packed(op: MapOp, operands: Sequence[Value], overwritten: Sequence[int | None]) -> bool:
-    """Whether all arrays of a map are packed."""
-    fresh = any(k is Combiner.NONE and target is None for k, target in zip(op.kinds, overwritten, strict=True))
+def _all_packed(op: MapOp, operands: Sequence[Value]) -> bool:
+    """Whether all arrays that a map reads are packed."""
     types = zip(operands, op.operand_types, strict=True)
-    arrays = [v for v, t in types if isinstance(t, TreeType) and not t.is_per_leaf]
-    return not fresh and all(isinstance(v, PackedView) for v in arrays)
+    return all(isinstance(v, PackedView) for v, t in types if isinstance(t, TreeType) and not t.is_per_leaf)
 
 
 class _Tables:

@@ -69,12 +69,12 @@ def stream(number: int, ahead: int) -> str:
 def with_prefetches(text: str) -> str:
     """The text of an optimized module with the prefetches that its names ask for, in the loops that are vectors.
 
-    A loop has one for each cache line that an iteration reads or writes of a stream. A loop of scalars has none: it
-    waits for calls of functions, or ends soon.
+    A loop has one for each cache line that an iteration reads or writes of a stream. A loop of scalars has none: it is
+    for what does not fill a vector.
     """
     ahead = {name: int(number) for name, number in re.findall(r"(%ahead(\d+)\.\d+)\b", text)}
-    start = text.index("@chunk(")
-    end = text.index("\n}\n", start)
+    start = text.find("@chunk(")
+    end = text.find("\n}\n", start)
     blocks = text[start:end].split("\n\n")
     bases = _bases(text[start:end])
     changed = "\n\n".join(_with_prefetches(block, number, ahead, bases) for number, block in enumerate(blocks))
@@ -100,12 +100,8 @@ def _bases(function: str) -> dict[str, list[str]]:
 def _with_prefetches(block: str, number: int, ahead: dict[str, int], bases: dict[str, list[str]]) -> str:
     """A basic block, which is a loop if it branches to itself."""
     *lines, branch = block.rstrip("\n").split("\n")
-    label = re.match(r"([-\w.$]+):", block)
-    if (
-        not label
-        or label[1].startswith("vec.epilog")
-        or not re.search(rf"label %{re.escape(label[1])}(?![-\w.$])", branch)
-    ):
+    label = "%" + block.partition(":")[0]
+    if label not in re.findall(f"label ({_NAME})", branch) or label.startswith("%vec.epilog"):
         return block
     added: list[str] = []
     for name, (pointer, bytes_) in _accesses(lines, ahead, bases).items():
