@@ -53,6 +53,11 @@ def blocks_of(function: FuncOp, sizes: dict[str, int]) -> list[LeafTile]:
     return [frozenset(block) for block in blocks if block]
 
 
+def fits(block: LeafTile, sizes: dict[str, int]) -> bool:
+    """Whether a later sweep finds a block in the cache: one large leaf, and all of the small ones, may not fit."""
+    return sum(sizes[path] for path in block) <= BLOCK_BYTES
+
+
 def bytes_of(function: FuncOp) -> dict[str, int]:
     """The bytes of all arguments of a function, by the path of the leaf."""
     sizes: dict[str, int] = {}

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from optcc.dialect import Role
 from optcc.interpret.pairs import check_matches
+from optcc.lowering.native.llvm.prefetch import bytes_ahead
 from optcc.program.arrays import keys_to_data, shapes_of
 from optcc.program.program import Function
 from optcc.program.signature import ROLES
@@ -62,7 +63,7 @@ def key_of(function: Function) -> Any:
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
     structures = tuple(function.structure(role, results=results) for role in ROLES for results in (False, True))
-    return str(function.op), tables, structures, opaque
+    return str(function.op), tables, structures, opaque, bytes_ahead()
 
 
 def jit_init(bound: BoundFunction) -> Any:
