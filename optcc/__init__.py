@@ -1,4 +1,8 @@
-"""optcc, an optimizer compiler for JAX. This list is the public API; all other modules are private."""
+"""optcc, an optimizer compiler for JAX.
+
+This list is the public API. Authors of transformations and passes find theirs in `optcc.builder`, `optcc.dialect` and
+`optcc.passes`. All other modules are private.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,7 @@ from optcc.errors import ExpressionError as ExpressionError
 from optcc.errors import OptccError as OptccError
 from optcc.errors import ParamsError as ParamsError
 from optcc.errors import PipelineError as PipelineError
+from optcc.errors import PluginError as PluginError
 from optcc.errors import TreeMismatchError as TreeMismatchError
 from optcc.gradient_scaling import scale_gradient as scale_gradient
 from optcc.linear_algebra import global_norm as global_norm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optcc import base
@@ -9,6 +10,8 @@ from optcc.errors import message
 from optcc.formula.definition import definition_of
 
 if TYPE_CHECKING:
+    from xdsl.passes import ModulePass
+
     from optcc.runtime.optimizer import CompiledOptimizer
 
 
@@ -20,6 +23,7 @@ def compile(  # noqa: A001
     layout: str = "tree",
     target: None = None,
     examples: int = 1,
+    pipeline: str | Sequence[ModulePass] = "step",
 ) -> CompiledOptimizer:
     """Compile a gradient transformation for parameters of given shapes and dtypes.
 
@@ -32,12 +36,23 @@ def compile(  # noqa: A001
         to pack where an array for each leaf would cost more than its bytes.
       examples: how many examples the gradients have, for a ``tx`` that takes those of single examples.
       target: None, for the device that JAX runs on; other targets are not there yet.
+      pipeline: the passes of `CompiledOptimizer.step`: as text, such as ``"my-pass,step"``, or a sequence of passes.
+        `update` and `init` keep their own.
 
-    Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats.
+    Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats, and PipelineError for a
+    pipeline that is malformed, or that `step` cannot do with.
     """
     if target is not None:
         raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
+    from optcc.passes.registry import passes_of_step
     from optcc.program.arrays import shapes_of
     from optcc.runtime.optimizer import CompiledOptimizer
 
-    return CompiledOptimizer(definition_of(tx), shapes_of(params), examples=examples, backend=backend, layout=layout)
+    return CompiledOptimizer(
+        definition_of(tx),
+        shapes_of(params),
+        examples=examples,
+        backend=backend,
+        layout=layout,
+        pipeline=passes_of_step(pipeline),
+    )

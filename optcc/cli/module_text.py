@@ -155,8 +155,8 @@ def read_chunks(name: str, text: str, separator: str) -> Iterator[Chunk]:
     yield Chunk(name, "".join(lines), skipped)
 
 
-def print_module(module: ModuleOp, *, generic: bool = False) -> str:
-    """The text of a module."""
+def print_module(module: ModuleOp, *, generic: bool = False, debuginfo: bool = False) -> str:
+    """The text of a module; with `debuginfo`, every op has its location behind it."""
     stream = StringIO()
-    Printer(stream, print_generic_format=generic).print_op(module)
+    Printer(stream, print_generic_format=generic, print_debuginfo=debuginfo).print_op(module)
     return stream.getvalue() + "\n"

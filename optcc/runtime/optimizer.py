@@ -42,13 +42,14 @@ class CompiledOptimizer:
         examples: int = 1,
         backend: str = "auto",
         layout: str = "tree",
-        passes: Sequence[ModulePass] = PIPELINES["step"],
+        pipeline: Sequence[ModulePass] = PIPELINES["step"],
     ) -> None:
         check_backend(backend)
         if layout not in LAYOUTS:
             raise ValueError(message(f"unknown layout {layout!r}", fix=f"one of {', '.join(LAYOUTS)}"))
         self.backend = backend
-        self._made = Artifacts(definition, params, passes, examples=examples, backend=backend, layout=layout)
+        self._made = Artifacts(definition, params, pipeline, examples=examples, backend=backend, layout=layout)
+        self.pipeline = tuple(pipeline)
         self._hypers: Hyperparameters | None = None
 
     @property
@@ -170,7 +171,7 @@ class CompiledOptimizer:
         Raises ValueError for a name that is no hyperparameter, and TypeError for a value that is no number.
         """
         other = object.__new__(CompiledOptimizer)
-        other.backend, other._made = self.backend, self._made
+        other.backend, other.pipeline, other._made = self.backend, self.pipeline, self._made
         other._hypers = self._hyperparameters.replaced(hyperparams)
         return other
 

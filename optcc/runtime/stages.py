@@ -29,11 +29,16 @@ class Staged:
     seconds: tuple[tuple[str, float], ...]
 
     def module(self, stage: str) -> ModuleOp:
-        """The module of a stage: `optim`, the name of a pass (its last run), or `sweeps`.
+        """The module of a stage: `optim`, the name of a pass (its last run), a run of it as `cse#2`, or `sweeps`.
 
         Raises ValueError for another name, with the nearest ones.
         """
+        stage, _, run = stage.partition("#")
         found = [module for name, module in self.modules if name == stage]
+        if run:
+            if not run.isdecimal() or not 1 <= int(run) <= len(found):
+                raise ValueError(message(f"there is no run {run!r} of {stage!r}", fix=f"it has {len(found)} runs"))
+            return found[int(run) - 1]
         if not found:
             names = list(dict.fromkeys(name for name, _ in self.modules))
             raise ValueError(message(f"unknown stage {stage!r}", fix=did_you_mean(stage, names) or f"one of {names}"))
