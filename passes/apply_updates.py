@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects import complex as complex_dialect
-from xdsl.dialects.builtin import AnyFloat, ComplexType, ModuleOp, f32, f64
+from xdsl.dialects.builtin import ComplexType, ModuleOp, f32, f64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.passes import ModulePass
@@ -24,6 +24,7 @@ from optcc.dialect import (
     set_signature,
 )
 from optcc.passes.analysis.functions import functions, return_of
+from optcc.passes.rewrite.state_slots import converted
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,8 @@ def _sum(update: SSAValue, param: SSAValue) -> MapOp:
     block = Block(arg_types=elements)
     block.args[0].name_hint, block.args[1].name_hint = "u", "p"
 
-    def convert(value: SSAValue, type_: Attribute) -> SSAValue:
-        if value.type == type_:
-            return value
-        assert isinstance(value.type, AnyFloat)
-        assert isinstance(type_, AnyFloat)
-        op = (arith.ExtFOp if value.type.bitwidth < type_.bitwidth else arith.TruncFOp)(value, type_)
-        block.add_op(op)
-        return op.results[0]
-
-    total = arith.AddfOp(convert(block.args[1], wide), convert(block.args[0], wide))
+    total = arith.AddfOp(converted(block, block.args[1], wide), converted(block, block.args[0], wide))
     block.add_op(total)
-    block.add_op(YieldOp(convert(total.result, elements[1])))
+    block.add_op(YieldOp(converted(block, total.result, elements[1])))
     assert isinstance(param.type, TreeType)
     return MapOp(param.type.leaves, [update, param], [param.type], Region(block))

@@ -8,13 +8,14 @@ from typing import Any
 
 import jax
 from xdsl.passes import ModulePass
+from xdsl.traits import SymbolTable
 
 from optcc.dialect import Role
+from optcc.errors import message
 from optcc.formula.definition import Definition
-from optcc.interpret.pairs import compiled_program, update_program
+from optcc.interpret.pairs import check_matches, compiled_program, update_program
 from optcc.passes.apply_updates import ApplyUpdates
 from optcc.program.arrays import data_shapes, shapes_of
-from optcc.program.build import grads_like
 from optcc.program.program import Function, Program
 from optcc.runtime.collector import collector_paused
 from optcc.runtime.executables import EXECUTABLES, MAKING, jit_init, jit_step, key_of
@@ -33,17 +34,17 @@ class Artifacts:
 
     def __init__(
         self,
-        definition: Definition,
+        program: Program | Definition,
         params: Any,
+        grads: Any,
         passes: Sequence[ModulePass],
         *,
-        examples: int,
         backend: str,
         layout: str,
     ) -> None:
-        self.definition = definition
+        self.source = program
         self.params = params
-        self.grads = grads_like(definition, params, examples)
+        self.grads = grads
         self.passes = tuple(passes)
         self.backend = backend
         self.asked_layout = layout
@@ -56,7 +57,9 @@ class Artifacts:
     @cached_property
     def program(self) -> Program:
         """`@init` and `@update`, as built, before any pass."""
-        return compiled_program(self.definition, self.params, self.grads)
+        if isinstance(self.source, Program):
+            return self.source
+        return compiled_program(self.source, self.params, self.grads)
 
     @cached_property
     def staged(self) -> Staged:
@@ -103,6 +106,15 @@ class Artifacts:
         make = partial(jit_init, BoundFunction(function, "stablehlo"))
         return EXECUTABLES.get(("init", key_of(function)), make)
 
+    def convert(self, name: str, state: Any) -> Any:
+        """A state after `@from_optax` or `@to_optax`, which a pass that changes the state adds; else as it is."""
+        if SymbolTable.lookup_symbol(self.final.module, name) is None:
+            return state
+        function = self.final.function(name)
+        check_matches(shapes_of(state), function.shapes(Role.STATE), "state", "the state compiled for", dtypes=True)
+        make = partial(jit_init, BoundFunction(function, "stablehlo"))
+        return EXECUTABLES.get((name, key_of(function)), make)(jax.tree.leaves(state), ())
+
     def step_function(self, grads: bool, state: bool, params: bool) -> Function:
         """`@step` with the pytrees packed that are said to be."""
         asked = ((Role.UPDATES, grads), (Role.STATE, state), (Role.PARAMS, params))
@@ -114,14 +126,19 @@ class Artifacts:
         return EXECUTABLES.get(key, lambda: jit_step(BoundFunction(function, self.backend)))
 
     def update(self, with_params: bool, extra: Any) -> tuple[BoundFunction, Function]:
-        """`@update` with or without parameters, and with extra arguments: what runs, and whose numbers it takes."""
+        """`@update` with or without parameters, and with extra arguments: what runs, and whose numbers it takes.
+
+        Raises TypeError for a program that was given as a module, which has a step only.
+        """
+        if isinstance(self.source, Program):
+            raise TypeError(message("a module that was compiled as text has no `update`", fix="use `step`"))
         shapes = shapes_of(extra)
         key = with_params, jax.tree.structure(shapes), tuple((x.shape, x.dtype) for x in jax.tree.leaves(shapes))
         with MAKING:
             if key not in self._updates:
                 params = self.params if with_params else None
                 state = self.program.init.shapes(Role.STATE, results=True)
-                program = update_program(self.definition, self.grads, state, params, shapes)
+                program = update_program(self.source, self.grads, state, params, shapes)
                 passes = [one for one in self.passes if not isinstance(one, ApplyUpdates)]
                 function = run_pipeline(program, passes, keep=False).program.update
                 make = partial(BoundFunction, function, self.backend)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from xdsl.passes import ModulePass
 
 from optcc import base
@@ -14,13 +15,17 @@ from optcc.errors import message
 from optcc.formula.definition import Definition
 from optcc.interpret.pairs import check_matches, relevant_extra_args
 from optcc.passes import PIPELINES
-from optcc.program.arrays import shapes_of
+from optcc.passes.rewrite.state_slots import FROM_OPTAX, TO_OPTAX
+from optcc.program.arrays import keys_to_data, shapes_of
+from optcc.program.build import grads_like
 from optcc.program.program import Program
+from optcc.program.signature import ROLES
 from optcc.runtime.artifacts import Artifacts
 from optcc.runtime.backends import check_backend
 from optcc.runtime.executables import call, check_step
 from optcc.runtime.hyperparameters import Hyperparameters
-from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, pack_tree
+from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, pack_tree, trees_of
+from optcc.runtime.primitive import BoundFunction
 from optcc.runtime.stages import Staged
 
 LAYOUTS = ("tree", "packed", "auto")
@@ -36,7 +41,7 @@ class CompiledOptimizer:
 
     def __init__(
         self,
-        definition: Definition,
+        program: Definition | Program,
         params: Any,
         *,
         examples: int = 1,
@@ -48,7 +53,8 @@ class CompiledOptimizer:
         if layout not in LAYOUTS:
             raise ValueError(message(f"unknown layout {layout!r}", fix=f"one of {', '.join(LAYOUTS)}"))
         self.backend = backend
-        self._made = Artifacts(definition, params, pipeline, examples=examples, backend=backend, layout=layout)
+        grads = grads_like(program, params, examples) if isinstance(program, Definition) else params
+        self._made = Artifacts(program, params, grads, pipeline, backend=backend, layout=layout)
         self.pipeline = tuple(pipeline)
         self._hypers: Hyperparameters | None = None
 
@@ -88,7 +94,7 @@ class CompiledOptimizer:
             new_updates, new_state = self.update(self.unpack(updates), state, params, **extra_args)
             return self.pack(new_updates), new_state
         made = self._made
-        extra = relevant_extra_args(made.definition, extra_args)
+        extra = relevant_extra_args(made.source, extra_args) if isinstance(made.source, Definition) else None
         trees = {Role.UPDATES: updates, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step({Role.UPDATES: made.grads, Role.STATE: made.state, Role.PARAMS: made.params}, trees)
         bound, function = made.update(params is not None, extra)
@@ -116,6 +122,38 @@ class CompiledOptimizer:
         return made.steps[
             isinstance(grads, PackedParams), isinstance(state, PackedState), isinstance(params, PackedParams)
         ](params, state, grads, hypers.on_device(made.final.step))
+
+    def interpret_step(
+        self, grads: base.Updates, state: base.OptState, params: base.Params
+    ) -> tuple[base.Params, base.OptState]:
+        """What `step` gives, from the reference interpreter: slow, nothing donated, to compare with."""
+        made = self._made
+        function = made.step_function(
+            isinstance(grads, PackedParams), isinstance(state, PackedState), isinstance(params, PackedParams)
+        )
+        bound = BoundFunction(function, "stablehlo")
+        trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params}
+        flat = [x for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
+        arrays = bound.interpret(*map(jnp.asarray, flat), *self._hyperparameters.on_device(made.final.step))
+        found = trees_of(function, function.signature.data_to_keys([jnp.asarray(x) for x in arrays]))
+        return found[Role.PARAMS], found[Role.STATE]
+
+    # States of another form
+
+    def from_optax(self, state: base.OptState) -> base.OptState:
+        """A state as Optax has it, as this optimizer keeps it: in the types that its passes store, and packed or not.
+
+        Raises TreeMismatchError for a state of other parameters.
+        """
+        kept = self._made.convert(FROM_OPTAX, state)
+        return self.pack_state(kept) if self.layout == "packed" else kept
+
+    def to_optax(self, state: base.OptState) -> base.OptState:
+        """The inverse of `from_optax`, up to the rounding of what is stored in fewer bits.
+
+        Raises TreeMismatchError for a state of other parameters.
+        """
+        return self._made.convert(TO_OPTAX, self.unpack_state(state) if isinstance(state, PackedState) else state)
 
     # Packing
 
@@ -176,6 +214,11 @@ class CompiledOptimizer:
         return other
 
     # Looking
+
+    @property
+    def params(self) -> base.Params:
+        """Shapes and dtypes of the parameters compiled for."""
+        return self._made.params
 
     def ir(self, stage: str = "sweeps") -> str:
         """The IR of `init` and `step` at a stage: ``"optim"`` (as built), the name of a pass, or ``"sweeps"``.

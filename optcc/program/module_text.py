@@ -17,7 +17,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 
 from optcc.dialect import SLOT, context
 from optcc.errors import OptccError, did_you_mean, message
-from optcc.expressions.excerpt import excerpt
+from optcc.excerpt import excerpt
 from optcc.passes.analysis.verify import verify_module
 
 _COMMENT_OR_STRING = re.compile(r'//[^\n]*|"(?:[^"\\\n\v\f]|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"|"')
