@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, TreeType
+from optcc.dialect import Combiner, JoinOp, MapOp, TreeType, element_bytes
 from optcc.passes.analysis.functions import (
     argument_parts,
     body_ops,
@@ -20,7 +20,6 @@ from optcc.passes.analysis.functions import (
     returned_arrays,
     slice_of,
 )
-from optcc.passes.analysis.sizes import element_bytes
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 import optcc
 from optcc.dialect import Combiner, Extent, MapOp, SweepOp, TreeType, YieldOp
 from optcc.dtypes import dtype_of
-from optcc.interpret.interpreter import scalar_op
+from optcc.interpret import INTERPRETER
 from optcc.lowering.native.llvm import Kernel, compile_source
 
 FOLDS = {Combiner.ADD: (0.0, np.add), Combiner.MAX: (-np.inf, np.maximum), Combiner.MIN: (np.inf, np.minimum)}
@@ -78,7 +78,7 @@ def interpret(op: MapOp, inputs: Sequence[Any]) -> list[np.ndarray]:
         env: dict[SSAValue, Any] = dict(zip(op.block.args, full, strict=True))
         for inner in op.block.ops:
             if inner is not op.yields:
-                value = scalar_op(inner, [env[v] for v in inner.operands])
+                value = INTERPRETER.run_scalar(inner, [env[v] for v in inner.operands])
                 env[inner.results[0]] = jnp.asarray(np.broadcast_to(value, shape))
         return [np.asarray(env[v], dtype_of(v.type)) for v in op.yields.arguments]
 

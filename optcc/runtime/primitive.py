@@ -19,8 +19,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType
 from jaxlib.mlir import ir
+from xdsl.ir import Operation
 
-from optcc.dialect import CallOp, KeyType, RandomOp, SplitKeyOp, TreeType
+from optcc.dialect import KeyType, TreeType
 from optcc.dtypes import dtype_of
 from optcc.interpret import interpreter
 from optcc.lowering.packed_values import Element, view_of
@@ -149,10 +150,13 @@ def _place(ctx: mlir.LoweringRuleContext, value: Any, aval: Any) -> Any:
 
 
 def _lower_call(
-    ctx: mlir.LoweringRuleContext, executable: BoundFunction, op: CallOp | SplitKeyOp | RandomOp, values: list[Any]
+    ctx: mlir.LoweringRuleContext, executable: BoundFunction, op: Operation, values: Sequence[Any]
 ) -> list[Any]:
-    """Trace a function of JAX and lower it where the op stands."""
-    function = _function_of(executable, op)
+    """Trace the interpretation of an op, and lower it where the op stands."""
+
+    def function(*values: Any) -> Sequence[Any]:
+        return interpreter.evaluate_op(op, values, executable.function.program.callables)
+
     structure = jax.tree.structure(values)
     flat = jax.tree.leaves(values)
     avals = [
@@ -167,17 +171,7 @@ def _lower_call(
     rule = mlir.lower_fun(flat_function, multiple_results=True)
     out = iter(rule(ctx.replace(primitive=None, avals_in=avals, avals_out=out_avals), *flat))
     shapes_out = jax.eval_shape(lambda *xs: function(*jax.tree.unflatten(structure, xs)), *shapes)
-    return [[next(out) for _ in jax.tree.leaves(s)] if isinstance(s, list) else next(out) for s in shapes_out]
-
-
-def _function_of(executable: BoundFunction, op: CallOp | SplitKeyOp | RandomOp) -> Any:
-    match op:
-        case CallOp():
-            return executable.function.program.callables[op.callee.data]
-        case SplitKeyOp():
-            return lambda key: [interpreter.split_key(op, key)]
-        case RandomOp():
-            return lambda key: [interpreter.draw(op, key)]
+    return [[next(out) for _ in s] if isinstance(s, list | tuple) else next(out) for s in shapes_out]
 
 
 def _aval(ctx: mlir.LoweringRuleContext, value: Any, type_: Any) -> Any:

@@ -95,7 +95,8 @@ class StableHLO:
             if sum(sizes.values()) >= DISPATCH_BYTES and (number := _a_number(arguments)) is not None:
                 self.native.order_after(force_async_dispatch(number))
             is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
-            if not is_packed and (blocks := blocks_of(function, sizes)):
+            foreign = any(why_not_native(op) for op in function.body.block.ops if isinstance(op, SweepOp))
+            if not is_packed and not foreign and (blocks := blocks_of(function, sizes)):
                 return self._lower_blocks(self.native, function, arguments, blocks, sizes)
         results = self._run(function, arguments, {})
         return [as_buffer(v, p) if p else as_leaves(v) for v, p in zip_longest(results, packings)]
