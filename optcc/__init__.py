@@ -33,6 +33,7 @@ from optcc.base import TransformUpdateFn as TransformUpdateFn
 from optcc.base import Updates as Updates
 from optcc.base import with_extra_args_support as with_extra_args_support
 from optcc.compilation import compile as compile  # noqa: A004
+from optcc.compilation import compile_module as compile_module
 from optcc.distributions import multi_normal as multi_normal
 from optcc.errors import ExpressionError as ExpressionError
 from optcc.errors import OptccError as OptccError

@@ -45,7 +45,7 @@ def compile(  # noqa: A001
     if target is not None:
         raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
     from optcc.passes.registry import passes_of_step
-    from optcc.program.program import shapes_of
+    from optcc.program.arrays import shapes_of
     from optcc.runtime.optimizer import CompiledOptimizer
 
     return CompiledOptimizer(
@@ -56,3 +56,36 @@ def compile(  # noqa: A001
         layout=layout,
         pipeline=passes_of_step(pipeline),
     )
+
+
+def compile_module(
+    text: str,
+    params: base.Params,
+    *,
+    backend: str = "auto",
+    pipeline: str | Sequence[ModulePass] = "",
+) -> CompiledOptimizer:
+    """Compile a module of the dialect, for instance one that `CompiledOptimizer.ir` gave and that was edited.
+
+    The module has `@init` and `@update` with slots for all arguments and results. Its state is a tuple of arrays, in
+    the order of the places in the slots.
+
+    Args:
+      text: the module.
+      params: a pytree of arrays or of ``jax.ShapeDtypeStruct`` that fits the slots of the role `params`.
+      backend: as in `compile`.
+      pipeline: passes to run on the module first: none for the stage ``"sweeps"``, ``"step"`` for ``"optim"``.
+
+    Raises SourceError for text that is no valid module, TreeMismatchError for other parameters, and ValueError for a
+    module that cannot be run: without places, with an opaque call, or with hyperparameters that are not lifted.
+    """
+    from optcc.passes.registry import passes_of
+    from optcc.program.arrays import shapes_of
+    from optcc.program.text import check_runnable, program_of_text
+    from optcc.runtime.optimizer import CompiledOptimizer
+
+    shapes = shapes_of(params)
+    program = program_of_text(text, shapes)
+    compiled = CompiledOptimizer(program, shapes, backend=backend, pipeline=passes_of(pipeline) if pipeline else ())
+    check_runnable(compiled.staged.program)
+    return compiled

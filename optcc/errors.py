@@ -44,3 +44,7 @@ class PluginError(OptccError):
 
 class TreeMismatchError(OptccError, ValueError):
     """Arrays that do not fit the parameters the optimizer was made for."""
+
+
+class MissingRuleError(OptccError, NotImplementedError):
+    """An op that the interpreter cannot evaluate, or that a backend cannot lower."""

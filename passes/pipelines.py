@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
 from xdsl.utils.exceptions import VerifyException
 
+from optcc.passes.analysis.verify import verify_module
 from optcc.passes.apply_updates import ApplyUpdates
 from optcc.passes.canonicalize import Canonicalize
 from optcc.passes.form_sweeps import FormSweeps
@@ -22,6 +22,7 @@ from optcc.passes.fuse_reductions import FuseReductions
 from optcc.passes.hoist_scalars import HoistScalars
 from optcc.passes.lift_hyperparameters import LiftHyperparameters
 from optcc.passes.move_reshapes import MoveReshapes
+from optcc.passes.pack_slots import PackSlots
 from optcc.passes.rematerialize import Rematerialize
 from optcc.passes.split_leaves import SplitLeaves
 
@@ -38,6 +39,7 @@ PASSES: dict[str, type[ModulePass]] = {
         HoistScalars,
         LiftHyperparameters,
         MoveReshapes,
+        PackSlots,
         Rematerialize,
         SplitLeaves,
     )
@@ -95,19 +97,6 @@ def runs_of(passes: Sequence[ModulePass]) -> list[Run]:
     return [Run(name, names[: i + 1].count(name), names.count(name)) for i, name in enumerate(names)]
 
 
-def verify_order(module: ModuleOp) -> None:
-    """Check that every value is defined before it is used, which xDSL's verifier does not within a block.
-
-    Raises VerifyException.
-    """
-    position: dict[Operation, int] = {}
-    for i, op in enumerate(module.walk()):
-        position[op] = i
-        for operand in op.operands:
-            if isinstance(operand.owner, Operation) and position.get(operand.owner, i) >= i:
-                raise VerifyException(f"'{op.name}' uses a result of '{operand.owner.name}' before it is defined")
-
-
 def run_passes(
     module: ModuleOp,
     passes: Sequence[ModulePass],
@@ -127,8 +116,7 @@ def run_passes(
         seconds = time.perf_counter() - start
         if verify_each or i == len(passes) - 1:
             try:
-                module.verify()
-                verify_order(module)
+                verify_module(module)
             except VerifyException as error:
                 alone = verify_each or len(passes) == 1
                 place = f"pass '{one.name}'" if alone else "the pipeline (`verify_each` tells after which pass)"

@@ -11,7 +11,6 @@ from optcc.expressions import parse_optimizer
 from optcc.params import load_params
 from optcc.report import cost_of
 from optcc.runtime.optimizer import CompiledOptimizer
-from optcc.runtime.stages import function_of
 
 FILE = Path(__file__).parents[1] / "docs" / "sweeps.md"
 
@@ -84,7 +83,7 @@ def compiled(expression: str, params: Any) -> CompiledOptimizer:
 
 def row(expression: str, params: Any) -> str:
     """One line of the table."""
-    cost = cost_of(function_of(compiled(expression, params).staged.program))
+    cost = cost_of(compiled(expression, params).staged.program.step.op)
     moved, floor = (f"{cost.per_parameter(n):.1f}" for n in (cost.bytes, cost.floor))
     reason = EXPRESSIONS[expression]
     assert bool(reason) == (float(moved) > float(floor)), f"{expression}: {moved} bytes, floor {floor}"

@@ -11,7 +11,6 @@ import pytest
 import optcc
 from optcc.params import load_params
 from optcc.report import cost_of
-from optcc.runtime.stages import function_of
 from tests.trees import matrices_only
 
 CHAINS = {
@@ -48,8 +47,8 @@ def gpt2() -> Any:
 def test_sweeps_and_bytes(name: str, gpt2: Any):
     tx, sweeps, bytes_per_parameter = CHAINS[name]
     compiled = optcc.compile(tx, gpt2)
-    cost = cost_of(function_of(compiled.staged.program))
-    assert compiled.ir("sweeps").count("optim.sweep writes") == len(cost.sweeps) == sweeps
+    cost = cost_of(compiled.staged.program.step.op)
+    assert str(compiled.staged.program.step.op).count("optim.sweep") == len(cost.sweeps) == sweeps
     assert cost.per_parameter(cost.bytes) == bytes_per_parameter
     assert not any(sweep.fresh for sweep in cost.sweeps), "a sweep writes an array of its own"
     assert cost.parameters == sum(x.size for x in jax.tree.leaves(gpt2)) == 124_439_808
@@ -97,7 +96,7 @@ def test_size_does_not_depend_on_leaves(name: str, gpt2: Any):
 
 def step_of(compiled: Any) -> Any:
     """The jitted step, with nothing packed."""
-    return compiled._steps[False, False, False]
+    return compiled._made.steps[False, False, False]
 
 
 def test_ten_values_one_executable():
@@ -132,7 +131,7 @@ def test_update_outside_jit_compiles_once():
     state = compiled.init(params)
     for _ in range(3):
         _, state = compiled.update(params, state, params)
-    executable, _ = compiled._update(True, None)
+    executable, _ = compiled._made.update(True, None)
     assert executable.jitted._cache_size() == 1
 
 

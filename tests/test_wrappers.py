@@ -13,7 +13,6 @@ import pytest
 import optcc
 from optcc.params import load_params
 from optcc.report import cost_of
-from optcc.runtime.stages import function_of
 from tests.rows import Row
 from tests.table_wrappers import NOT_FINITE, OWN_ROWS, inner
 from tests.table_wrappers import ROWS as SHARED_ROWS
@@ -170,7 +169,7 @@ def gpt2() -> Any:
 @pytest.mark.parametrize("name", CHAINS)
 def test_sweeps_and_bytes(name: str, gpt2: Any):
     tx, sweeps, bytes_per_parameter = CHAINS[name]
-    cost = cost_of(function_of(optcc.compile(tx, gpt2).staged.program))
+    cost = cost_of(optcc.compile(tx, gpt2).staged.program.step.op)
     assert len(cost.sweeps) == sweeps
     assert cost.per_parameter(cost.bytes) == bytes_per_parameter
     assert not any(sweep.fresh for sweep in cost.sweeps), "a sweep writes an array of its own"
@@ -245,7 +244,9 @@ def test_k_is_an_input():
     """Another k is no other compilation."""
     params = {"w": jax.ShapeDtypeStruct((3, 4), jnp.float32)}
     make: Any = optcc.MultiSteps
-    steps = {id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._steps[False, False, False]) for k in (2, 3, 4)}
+    steps = {
+        id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._made.steps[False, False, False]) for k in (2, 3, 4)
+    }
     assert len(steps) == 1
     text = optcc.compile(optcc.chain(optcc.clip(1.0), make(optcc.adam(1e-3), 4)), params).ir("optim")
     assert all(f'optim.hyper "{name}"' in text for name in ("0.max_delta", "1.every_k_schedule", "1.learning_rate"))
@@ -348,7 +349,7 @@ def test_a_changed_hyperparameter_is_used_without_a_compilation():
         before = float(params["w"][0])
         params, state = opt.step({"w": jnp.ones(3)}, state, params)
         assert float(params["w"][0]) == pytest.approx(before - rate)
-        sizes.append(opt._steps[False, False, False]._cache_size())
+        sizes.append(opt._made.steps[False, False, False]._cache_size())
     assert sizes == [sizes[0]] * 3
 
 

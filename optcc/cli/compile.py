@@ -25,14 +25,14 @@ IR_STAGES = ("optim", "sweeps")
 STAGES = (*IR_STAGES, "stablehlo", "hlo", "llvm", "asm", "report")
 """What `--emit` takes besides the names of passes."""
 
-_params_option = click.option(
+params_option = click.option(
     "--params",
     required=True,
     metavar="PARAMS",
     help="The parameters' shapes: a preset (`optcc list params`), a .safetensors or .npz file, module:attribute, or "
     'JSON such as \'{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}\'.',
 )
-_backend_option = click.option(
+backend_option = click.option(
     "--backend",
     type=click.Choice(["auto", "native", "stablehlo"]),
     default="auto",
@@ -57,7 +57,7 @@ class CompileError(OptccError):
 
 @click.command("compile", cls=PipelineCommand)
 @click.argument("expression", metavar="EXPR")
-@_params_option
+@params_option
 @click.option(
     "--emit",
     default="sweeps",
@@ -74,7 +74,7 @@ class CompileError(OptccError):
 )
 @_pipeline_option
 @pass_options
-@_backend_option
+@backend_option
 @_examples_option
 @_output_option
 @click.pass_context
@@ -94,21 +94,20 @@ def compile_command(
 
     EXPR is an optimizer, for instance "chain(clip_by_global_norm(1.0), adamw(3e-4))"; see `optcc list`. One of your own
     is module:function(...), of a module in the current directory or in the environment. For lookahead the parameters
-    are LookaheadParams, fast and slow ones of the shapes given.
+    are LookaheadParams, fast and slow ones of the shapes given. A file that ends in .mlir is a module, which is run as
+    it is unless --pipeline is given.
     """
-    from optcc.expressions import parse_optimizer
     from optcc.params import load_params
-    from optcc.passes import passes_of_step
 
     check_writable(output)
-    passes = passes_of_step(pipeline)
+    passes = passes_for(ctx, expression, pipeline)
     for stage in diff or (emit,):
         _check_stage(stage, passes, IR_STAGES if diff else STAGES, "--diff" if diff else "--emit")
-    tx, shapes = parse_optimizer(expression), load_params(params)
+    make, shapes = optimizer_or_module(expression), load_params(params)
     options = PassOptions(**rest)
-    with _wide_enough(shapes), Phases(PHASES, quiet=options.prints) as phases:
+    with wide_enough(shapes), Phases(PHASES, quiet=options.prints) as phases:
         phases.enter("build")
-        compiled = _build(tx, _parameters_of(tx, shapes), backend=backend, examples=examples, pipeline=passes)
+        compiled = make(shapes, backend=backend, examples=examples, pipeline=passes)
         phases.enter("passes")
         _run_passes(compiled, options)
         if not diff:
@@ -123,9 +122,9 @@ def compile_command(
 
 @click.command("report", cls=PipelineCommand)
 @click.argument("expression", metavar="EXPR")
-@_params_option
+@params_option
 @_pipeline_option
-@_backend_option
+@backend_option
 @_examples_option
 @_output_option
 @click.pass_context
@@ -159,7 +158,43 @@ def _check_stage(stage: str, passes: Sequence[ModulePass], others: Sequence[str]
     )
 
 
-def _wide_enough(shapes: Any) -> AbstractContextManager[Any]:
+def passes_for(ctx: click.Context, source: str, pipeline: str) -> Sequence[ModulePass]:
+    """The passes to run: none by default for a module, which is at some stage already."""
+    from click.core import ParameterSource
+
+    from optcc.passes import passes_of, passes_of_step
+
+    if not is_module(source):
+        return passes_of_step(pipeline)
+    is_given = ctx.get_parameter_source("pipeline") is not ParameterSource.DEFAULT
+    return passes_of(pipeline) if is_given else ()
+
+
+def is_module(source: str) -> bool:
+    """Whether a command's argument names a file with a module, and is no expression."""
+    return source.endswith(".mlir")
+
+
+def optimizer_or_module(source: str) -> Callable[..., CompiledOptimizer]:
+    """What compiles an expression or a module for parameters. Raises an OptccError for one that cannot be read."""
+    if not is_module(source):
+        from optcc.expressions import parse_optimizer
+
+        tx = parse_optimizer(source)
+        return lambda shapes, **options: _build(tx, _parameters_of(tx, shapes), **options)
+    from optcc.compilation import compile_module
+    from optcc.program.module_text import read_text
+
+    _, text = read_text(source)
+
+    def make(shapes: Any, *, examples: int, **options: Any) -> CompiledOptimizer:
+        del examples
+        return _as_user_error(lambda: compile_module(text, shapes, **options))
+
+    return make
+
+
+def wide_enough(shapes: Any) -> AbstractContextManager[Any]:
     """64-bit types in JAX for as long as needed, for parameters that are float64."""
     import jax
 
@@ -235,7 +270,7 @@ def _emit(compiled: CompiledOptimizer, emit: str, phases: Phases, options: PassO
         phases.enter("XLA")
         return compiled.hlo() if emit == "hlo" else compiled.report()
     if options.mlir_print_debuginfo:
-        from optcc.cli.module_text import print_module
+        from optcc.program.module_text import print_module
 
         return print_module(compiled.staged.module(emit), debuginfo=True)
     return compiled.ir(emit)

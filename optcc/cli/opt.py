@@ -14,7 +14,7 @@ from optcc.errors import OptccError
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
-    from optcc.cli.module_text import Chunk
+    from optcc.program.module_text import Chunk
 
 SEPARATOR = "// -----"
 
@@ -48,9 +48,9 @@ def opt_command(
     Without -p the module is only parsed, verified and printed. With --split-input-file, the error of a chunk is
     printed in its place. With --diff, the pipeline is run on both modules before they are compared.
     """
-    from optcc.cli.module_text import Chunk, print_module, read_chunks, read_text
     from optcc.cli.passes import run
     from optcc.passes import parse_pipeline
+    from optcc.program.module_text import Chunk, print_module, read_chunks, read_text
 
     if (file is None) is (diff is None):
         raise click.UsageError("Give one FILE, or --diff FILE FILE.", ctx)

@@ -9,11 +9,11 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException
 
-from optcc.cli.module_text import print_module
 from optcc.cli.options import PassOptions
 from optcc.dialect import context
 from optcc.errors import OptccError, did_you_mean, message
 from optcc.passes import Run, Stage, run_passes, runs_of
+from optcc.program.module_text import print_module
 
 
 class PassError(OptccError):

@@ -6,7 +6,7 @@ import ast
 import warnings
 
 from optcc.errors import ExpressionError, message
-from optcc.expressions.excerpt import excerpt
+from optcc.excerpt import excerpt
 from optcc.expressions.references import with_dots
 
 MAX_LENGTH = 10_000

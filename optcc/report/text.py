@@ -14,7 +14,6 @@ from optcc.dialect import SweepOp
 from optcc.lowering.native.calls import why_not_native
 from optcc.report.cost import Cost, cost_of
 from optcc.runtime.backends import why_no_native_calls
-from optcc.runtime.stages import function_of
 
 if TYPE_CHECKING:
     from optcc.runtime.optimizer import CompiledOptimizer
@@ -24,7 +23,7 @@ _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 
 def report_text(compiled: CompiledOptimizer) -> str:
     """Sweeps and bytes from the IR; kernels, aliasing and temporaries from the executable; and what fell short."""
-    cost = cost_of(function_of(compiled.staged.program))
+    cost = cost_of(compiled.staged.program.step.op)
     lines = [_sweep_table(cost), *_summary(cost), *_executable(compiled, cost)]
     return "\n".join(lines) + "\n"
 
@@ -102,7 +101,7 @@ def _layout(compiled: CompiledOptimizer, all_native: bool) -> list[str]:
 
 def why_not(compiled: CompiledOptimizer) -> list[str]:
     """For each sweep of `step` why it does not run as a native kernel, "" if it does."""
-    function = function_of(compiled.staged.program)
+    function = compiled.staged.program.step.op
     sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
     everywhere = why_no_native_calls(compiled.backend)
     return [everywhere or why_not_native(op) for op in sweeps]
