@@ -36,8 +36,8 @@ def compile(  # noqa: A001
         to pack where an array for each leaf would cost more than its bytes.
       examples: how many examples the gradients have, for a ``tx`` that takes those of single examples.
       target: None, for the device that JAX runs on; other targets are not there yet.
-      pipeline: the passes of `CompiledOptimizer.step`: as text, such as ``"my-pass,step"``, or a sequence of passes.
-        `update` and `init` keep their own.
+      pipeline: the passes of the step: as text, such as ``"my-pass,step"``, or a sequence of passes. `update` runs the
+        same ones but `apply-updates`.
 
     Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats, and PipelineError for a
     pipeline that is malformed, or that `step` cannot do with.

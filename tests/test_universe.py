@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -19,6 +22,10 @@ from optcc.params import load_params
 from optcc.passes import PASSES
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+in_checkout = pytest.mark.skipif(
+    not (PROJECT.parent / "optcc").is_dir(),
+    reason="the project file is in the checkout only, and this is another folder",
+)
 PIPELINE = "apply-updates,split-leaves,optim-canonicalize,cse,fuse-maps,fuse-reductions,rematerialize{factor=1.0}"
 
 
@@ -69,6 +76,28 @@ def test_xdsl_opt(both: Universe, tmp_path: Path, capsys: pytest.CaptureFixture[
     names = PIPELINE.replace("optim-", "")
     again = optcc.compile(optcc.adam(1e-3), load_params("mlp"), pipeline=f"{names},lift-hyperparameters")
     assert text.rstrip() == again.ir("rematerialize").rstrip()
+
+
+@in_checkout
+def test_xdsl_opt_as_a_process(tmp_path: Path) -> None:
+    """With the entry points of the project file, as an installation leaves them."""
+    entries = tomllib.loads(PROJECT.read_text())["project"]["entry-points"]
+    folder = tmp_path / "site" / "optcc-0.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: optcc\nVersion: 0.0\n")
+    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in pairs.items()) for group, pairs in entries.items()]
+    (folder / "entry_points.txt").write_text("".join(lines))
+    compiled = optcc.compile(optcc.adam(1e-3), load_params("mlp"))
+    result = subprocess.run(
+        [sys.executable, "-c", "from xdsl.tools.xdsl_opt import main; main()", "-", "-p", "fuse-maps"],
+        input=compiled.ir("optim"),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder.parent), str(PROJECT.parent)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert 0 < result.stdout.count("optim.map") < compiled.ir("optim").count("optim.map")
 
 
 def test_pipeline_of_the_universe(both: Universe) -> None:
