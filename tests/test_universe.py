@@ -88,9 +88,10 @@ def test_xdsl_opt_as_a_process(tmp_path: Path) -> None:
     lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in pairs.items()) for group, pairs in entries.items()]
     (folder / "entry_points.txt").write_text("".join(lines))
     compiled = optcc.compile(optcc.adam(1e-3), load_params("mlp"))
+    file = tmp_path / "adam.mlir"
+    file.write_text(compiled.ir("optim"))
     result = subprocess.run(
-        [sys.executable, "-c", "from xdsl.tools.xdsl_opt import main; main()", "-", "-p", "fuse-maps"],
-        input=compiled.ir("optim"),
+        [sys.executable, "-c", "from xdsl.tools.xdsl_opt import main; main()", str(file), "-p", "fuse-maps"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder.parent), str(PROJECT.parent)])},
         capture_output=True,
         text=True,
