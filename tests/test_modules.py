@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from click.testing import CliRunner
 
@@ -149,3 +150,16 @@ def test_leaves_of_several_dtypes_are_found_by_their_places():
         v for b, v in zip(step.signature.inputs, values, strict=True) if b.slot.role is Role.STATE
     ])  # fmt: skip
     assert flat == list("defghijklm")
+
+
+@pytest.mark.parametrize("tx", [optcc.stateless(lambda g, p: g), optcc.chain(optcc.clip(1.0), optax.scale_by_rss())])
+def test_a_report_with_opaque_calls_has_no_figure_below_the_floor(tx: Any):
+    text = optcc.compile(tx, PARAMS).report()
+    assert "bytes/parameter: not known, the traffic of an opaque call is not counted" in text
+    assert "floor" not in text
+
+
+def test_a_schedule_that_is_called_leaves_the_figure():
+    opt = optcc.compile(optcc.sgd(lambda count: jnp.sort(jnp.stack([count, count * 2]))[0] * 1e-3), PARAMS)
+    assert "optim.call" in opt.ir()
+    assert "bytes/parameter: 12.0, floor 12.0" in opt.report()

@@ -30,7 +30,7 @@ class SweepCost:
 class Cost:
     """The sweeps of a function, its floor (every array touched once), and the number of parameters.
 
-    `barriers` are the opaque calls, whose own traffic is not known.
+    `barriers` are the opaque calls on arrays, whose own traffic is not known.
     """
 
     sweeps: tuple[SweepCost, ...]
@@ -61,7 +61,7 @@ def cost_of(function: FuncOp) -> Cost:
             case PassOverMemory() as traffic:
                 moved = traffic.moved(op)
                 sweeps.append(SweepCost(moved.read, moved.written, moved.fresh, _waits_for(op)))
-            case Barrier() as barrier:
+            case Barrier() as barrier if _has_trees(op):
                 barriers.append(barrier.label(op))
             case _:
                 pass
@@ -104,6 +104,11 @@ def _scope(folded: Attribute) -> str:
 def _width(value: SSAValue) -> int:
     assert isinstance(value.type, TreeType)
     return element_bytes(value.type.element)
+
+
+def _has_trees(op: Operation) -> bool:
+    """Whether an op takes or gives arrays: a schedule that is called moves no bytes that count."""
+    return any(isinstance(v.type, TreeType) for v in (*op.operands, *op.results))
 
 
 def _is_computed_with(value: SSAValue) -> bool:
