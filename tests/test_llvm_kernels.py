@@ -134,21 +134,8 @@ def sweeps(tx: Any, params: Any) -> list[tuple[MapOp, list[int | None]]]:
     for sweep in optcc.compile(tx, params).staged.module("sweeps").walk():
         if not isinstance(sweep, SweepOp):
             continue
-        targets = dict(zip(sweep.yields.arguments, (name.data for name in sweep.writes), strict=True))
-        for op in sweep.maps:
-            if op.over_elements:
-                slots = [_slot(v) for v in op.inputs]
-                found.append((op, [slots.index(t) if (t := targets.get(r)) in slots else None for r in op.outputs]))
+        found += zip(sweep.maps, sweep.overwritten, strict=True)
     return found
-
-
-def _slot(value: SSAValue) -> str | None:
-    function = value.owner if isinstance(value.owner, Block) else None
-    parent: Any = function.parent_op() if function else None
-    if parent is None or parent.arg_attrs is None:
-        return None
-    slot = parent.arg_attrs.data[value.index].data.get("optim.slot")  # pyright: ignore[reportAttributeAccessIssue]
-    return slot.data.name if slot is not None else None
 
 
 def random_input(rng: np.random.Generator, type_: Attribute, shape: Sequence[int]) -> np.ndarray:
@@ -195,7 +182,9 @@ def test_chain(name: str, dtype: str) -> None:
         scalars = [element_type(t) for t in op.operand_types]
         inputs = [random_input(rng, t, (999,) if e else ()) for t, e in zip(scalars, elements, strict=True)]
         for i, v in enumerate(op.inputs):
-            if (_slot(v) or "").endswith("nu"):  # above the square of the first moment, so that no difference cancels
+            if (v.name_hint or "").endswith(
+                "nu"
+            ):  # above the square of the first moment, so that no difference cancels
                 inputs[i] = inputs[i] + inputs[i].dtype.type(50)
         expected = interpret(op, inputs)
         for chunk in (999, 256, 37):

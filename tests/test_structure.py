@@ -49,7 +49,7 @@ def test_sweeps_and_bytes(name: str, gpt2: Any):
     tx, sweeps, bytes_per_parameter = CHAINS[name]
     compiled = optcc.compile(tx, gpt2)
     cost = cost_of(function_of(compiled.staged.program))
-    assert compiled.ir("sweeps").count("optim.sweep writes") == len(cost.sweeps) == sweeps
+    assert compiled.ir("sweeps").count("optim.sweep ins") == len(cost.sweeps) == sweeps
     assert cost.per_parameter(cost.bytes) == bytes_per_parameter
     assert not any(sweep.fresh for sweep in cost.sweeps), "a sweep writes an array of its own"
     assert cost.parameters == sum(x.size for x in jax.tree.leaves(gpt2)) == 124_439_808

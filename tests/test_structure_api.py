@@ -44,7 +44,7 @@ def test_command_line(expression: str):
     """`optcc compile X --params gpt2 --emit sweeps` works, and prints the sweeps of the table."""
     result = CliRunner().invoke(app, ["compile", expression, "--params", "gpt2", "--emit", "sweeps"])
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.count("optim.sweep writes") == SWEEPS[expression]
+    assert result.stdout.count("optim.sweep ins") == SWEEPS[expression]
 
 
 @expressions

@@ -50,7 +50,7 @@ def test_command_line():
         text=True,
         check=True,
     )
-    assert result.stdout.count("optim.sweep writes") == 2
+    assert result.stdout.count("optim.sweep ins") == 2
 
 
 def test_importing_does_not_import_the_compiler():

@@ -185,7 +185,9 @@ class _Run:
             case MapOp():
                 return _map(op, [env[v] for v in op.inputs])
             case SweepOp():
-                return self.block(op.body.block, env)
+                return self.block(
+                    op.body.block, dict(zip(op.body.block.args, (env[v] for v in op.operands), strict=True))
+                )
             case ReduceOp():
                 return [_fold(op.combiner.data, op.result.type, env[op.operand], leaves_of(op, op.tree.leaves))]
             case SplitOp():

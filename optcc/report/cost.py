@@ -70,8 +70,8 @@ def _sweep(op: SweepOp) -> SweepCost:
     written = sum(tree_bytes(op, result) for result in op.outputs)
     fresh = tuple(
         result.name_hint or f"result {i}"
-        for i, (result, name) in enumerate(zip(op.outputs, op.writes, strict=True))
-        if not name.data and isinstance(result.type, TreeType) and result.type.has_elements
+        for i, result in enumerate(op.outputs)
+        if i >= len(op.outs) and isinstance(result.type, TreeType) and result.type.has_elements
     )
     return SweepCost(read, written, fresh, _waits_for(op))
 
@@ -80,7 +80,7 @@ def _waits_for(op: SweepOp) -> tuple[str, ...]:
     """The reductions of earlier sweeps that this one needs, in words."""
     found: dict[str, None] = {}
     seen: set[Operation] = set()
-    work: list[SSAValue] = [v for m in op.maps for v in m.inputs]
+    work: list[SSAValue] = list(op.operands)
     while work:
         value = work.pop()
         owner = value.owner

@@ -31,7 +31,7 @@ def levels(function: FuncOp) -> dict[Operation, int]:
     ops = [op for op in function.body.block.ops if not isinstance(op, ReturnOp)]
     earliest: dict[Operation, int] = {}
     for op in ops:
-        earliest[op] = max((_ready(v, earliest) for v in _operands(op)), default=0)
+        earliest[op] = max((_ready(v, earliest) for v in op.operands), default=0)
     # Step-level arithmetic on a reduction's result is no further pass over memory, nor is giving it another shape.
     moves = (SplitOp, JoinOp, *_MOVES)
     visits = (level for op, level in earliest.items() if _touches_elements(op) and not isinstance(op, moves))
@@ -41,7 +41,7 @@ def levels(function: FuncOp) -> dict[Operation, int]:
         bound = max(last, earliest[op])
         for result in op.results:
             for use in result.uses:
-                user = _in_function(use.operation, function)
+                user = use.operation
                 if isinstance(user, ReturnOp):
                     continue
                 bound = min(bound, latest[user] - _delay(result))
@@ -96,19 +96,6 @@ def _touches_elements(op: Operation) -> bool:
     return any(isinstance(v.type, TreeType) and v.type.has_elements for v in (*op.operands, *op.results)) or isinstance(
         op, SweepOp
     )
-
-
-def _operands(op: Operation) -> list[SSAValue]:
-    """What an op uses, a sweep through the maps in it."""
-    if isinstance(op, SweepOp):
-        return [v for inner in op.maps for v in inner.operands]
-    return list(op.operands)
-
-
-def _in_function(op: Operation, function: FuncOp) -> Operation:
-    """The op itself, or the sweep of the function that it is in."""
-    parent = op.parent_op()
-    return op if parent is function or parent is None else _in_function(parent, function)
 
 
 def _movable(op: Operation) -> bool:
