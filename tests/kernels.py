@@ -130,22 +130,8 @@ def sweeps(tx: Any, params: Any) -> list[tuple[MapOp, list[int | None]]]:
     for sweep in optcc.compile(tx, params).staged.module("sweeps").walk():
         if not isinstance(sweep, SweepOp):
             continue
-        targets = dict(zip(sweep.yields.arguments, (name.data for name in sweep.writes), strict=True))
-        for op in sweep.maps:
-            if op.over_elements:
-                slots = [slot(v) for v in op.inputs]
-                found.append((op, [slots.index(t) if (t := targets.get(r)) in slots else None for r in op.outputs]))
+        found += zip(sweep.maps, sweep.overwritten, strict=True)
     return found
-
-
-def slot(value: SSAValue) -> str | None:
-    """The slot of an argument of a function."""
-    function = value.owner if isinstance(value.owner, Block) else None
-    parent: Any = function.parent_op() if function else None
-    if parent is None or parent.arg_attrs is None:
-        return None
-    slot = parent.arg_attrs.data[value.index].data.get("optim.slot")  # pyright: ignore[reportAttributeAccessIssue]
-    return slot.data.name if slot is not None else None
 
 
 def random_input(rng: np.random.Generator, type_: Attribute, shape: Sequence[int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from optcc.dialect import TreeType, argument_arrays, element_bytes, tree_bytes
-from optcc.dialect.interfaces import Barrier, PassOverMemory, Regroups, Traffic, ask, used_values
+from optcc.dialect.interfaces import Barrier, PassOverMemory, Regroups, Traffic, ask
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _waits_for(op: Operation) -> tuple[str, ...]:
     """The reductions of earlier sweeps that this one needs, in words."""
     found: dict[str, None] = {}
     seen: set[Operation] = set()
-    work = used_values(op)
+    work: list[SSAValue] = list(op.operands)
     while work:
         value = work.pop()
         owner = value.owner
