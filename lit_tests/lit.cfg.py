@@ -18,7 +18,7 @@ python = shlex.quote(sys.executable)
 config.name = "optcc"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir"]
-config.excludes = ["Output"]
+config.excludes = ["Output", "Inputs"]
 config.test_source_root = str(here)
 config.test_exec_root = str(here / "Output")
 

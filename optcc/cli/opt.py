@@ -54,6 +54,8 @@ def opt_command(
 
     if (file is None) is (diff is None):
         raise click.UsageError("Give one FILE, or --diff FILE FILE.", ctx)
+    if diff and split_input_file:
+        raise click.UsageError("--diff compares whole files, without --split-input-file.", ctx)
     check_writable(output)
     passes = parse_pipeline(pipeline) if pipeline is not None else ()
     options = PassOptions(**rest)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from io import StringIO
+from itertools import pairwise
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
@@ -13,8 +14,8 @@ from xdsl.printer import Printer
 
 from optcc.passes.analysis.matching import match_values
 
-WIDTH = 120
-"""Columns of a line; a longer one is broken behind commas, so that a change in it does not show the whole of it."""
+MANY = 4
+"""A line with a longer list is broken behind its commas, so that a change in it does not show the whole of it."""
 
 
 def diff_modules(old: ModuleOp, new: ModuleOp, old_name: str, new_name: str, *, debuginfo: bool = False) -> list[str]:
@@ -113,14 +114,14 @@ def _lines(module: ModuleOp, names: Mapping[SSAValue, str], debuginfo: bool) -> 
     stream = StringIO()
     _NamingPrinter(stream, print_debuginfo=debuginfo, names=names).print_op(module)
     for line in stream.getvalue().splitlines():
-        yield from map(_Line, _broken(line) if len(line) > WIDTH else (line,))
+        yield from map(_Line, _broken(line))
 
 
-def _broken(line: str) -> Iterator[str]:
-    """A line in several, one behind each comma that is in one pair of brackets."""
-    start = depth = 0
+def _broken(line: str) -> list[str]:
+    """A line in several, one behind each comma that is in one pair of brackets, if there are many."""
+    depth = 0
     quoted = False
-    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    ends = [0]
     for i, c in enumerate(line):
         if c == '"' and line[i - 1] != "\\":
             quoted = not quoted
@@ -131,6 +132,9 @@ def _broken(line: str) -> Iterator[str]:
         elif c in ")]}>":
             depth -= 1
         elif c == "," and depth == 1:
-            yield f"{indent if start else ''}{line[start : i + 1].lstrip() if start else line[: i + 1]}"
-            start = i + 1
-    yield f"{indent if start else ''}{line[start:].lstrip() if start else line}"
+            ends.append(i + 1)
+    if len(ends) <= MANY:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    first, *rest = (line[i:j] for i, j in pairwise([*ends, len(line)]))
+    return [first, *(indent + part.lstrip() for part in rest)]
