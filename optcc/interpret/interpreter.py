@@ -47,6 +47,7 @@ from optcc.dialect import (
 )
 from optcc.dialect import leaf_set as leaves_of
 from optcc.dtypes import dtype_of
+from optcc.interpret.rounding import round_array, round_number
 from optcc.program.split_join import join_values, split_values
 
 Value = Any
@@ -245,11 +246,9 @@ def scalar_op(op: Operation, args: Sequence[Value]) -> Value:
 
 def _cast(value: Value, dtype: np.dtype) -> Value:
     if isinstance(value, np.generic):
-        return value.astype(dtype)
-    if dtype.itemsize < 4 and jnp.issubdtype(dtype, jnp.floating) and jnp.asarray(value).dtype == jnp.float32:
-        # XLA drops a float32 -> bfloat16 -> float32 pair of conversions, and with it the rounding.
-        info = jnp.finfo(dtype)
-        value = lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
+        return round_number(value, dtype)
+    if dtype in (np.float16, jnp.bfloat16) and jnp.asarray(value).dtype in (np.float32, np.float64):
+        return round_array(jnp.asarray(value), dtype)
     return lax.convert_element_type(value, dtype)
 
 
