@@ -43,7 +43,7 @@ from tests.native.kernels import (
     registered,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 CXX = any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++")))
 

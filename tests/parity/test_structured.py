@@ -12,6 +12,7 @@ import optax
 import pytest
 
 import optcc
+from tests.parity.test_parity import names
 from tests.rows import Row
 from tests.table_structured import (
     ADAFACTOR,
@@ -29,7 +30,6 @@ from tests.table_structured import (
     Case,
     random_tree,
 )
-from tests.test_parity import names
 from tests.trees import matrices_only
 
 STEPS = 10

@@ -21,7 +21,7 @@ from tests.trees import assert_relative, ragged
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHAIN = optcc.chain(optcc.clip_by_global_norm(0.7), optcc.adamw(0.1, weight_decay=0.05))
 
 

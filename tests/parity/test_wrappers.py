@@ -14,10 +14,10 @@ import optcc
 from optcc.params import load_params
 from optcc.report import cost_of
 from optcc.runtime.stages import function_of
+from tests.parity.test_parity import move, names, same_structure
 from tests.rows import Row
 from tests.table_wrappers import NOT_FINITE, OWN_ROWS, inner
 from tests.table_wrappers import ROWS as SHARED_ROWS
-from tests.test_parity import move, names, same_structure
 from tests.trees import matrices_only, ragged
 
 STEPS = 12
