@@ -14,7 +14,6 @@ import numpy as np
 
 from optcc import CompiledOptimizer
 from optcc.dialect import Combiner, SweepOp, TreeType
-from optcc.runtime.stages import function_of
 
 Streams = tuple[int, int]
 """How many arrays a sweep reads only, and how many it reads and writes."""
@@ -41,7 +40,7 @@ def _library() -> ctypes.CDLL:
 
 def streams_of(compiled: CompiledOptimizer) -> list[Streams]:
     """The streams of each sweep of a compiled step, which must be over one leaf set."""
-    function = function_of(compiled.staged.program)
+    function = compiled.staged.program.step.op
     found: list[Streams] = []
     for sweep in function.body.block.ops:
         if not isinstance(sweep, SweepOp):

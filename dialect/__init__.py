@@ -14,8 +14,11 @@ from optcc.dialect.attributes import Extent as Extent
 from optcc.dialect.attributes import ExtentAttr as ExtentAttr
 from optcc.dialect.attributes import Leaf as Leaf
 from optcc.dialect.attributes import LeafTableAttr as LeafTableAttr
+from optcc.dialect.count import CountOp as CountOp
 from optcc.dialect.leaves import LeavesOp as LeavesOp
 from optcc.dialect.leaves import leaf_set as leaf_set
+from optcc.dialect.leaves import shapes_of as shapes_of
+from optcc.dialect.leaves import tree_bytes as tree_bytes
 from optcc.dialect.map import MapOp as MapOp
 from optcc.dialect.map import YieldOp as YieldOp
 from optcc.dialect.random import Distribution as Distribution
@@ -25,18 +28,27 @@ from optcc.dialect.random import RandomOp as RandomOp
 from optcc.dialect.random import SplitKeyOp as SplitKeyOp
 from optcc.dialect.scalars import CallOp as CallOp
 from optcc.dialect.scalars import HyperOp as HyperOp
-from optcc.dialect.sweep import SLOT as SLOT
+from optcc.dialect.signature import SLOT as SLOT
+from optcc.dialect.signature import Array as Array
+from optcc.dialect.signature import Role as Role
+from optcc.dialect.signature import Slot as Slot
+from optcc.dialect.signature import SlotAttr as SlotAttr
+from optcc.dialect.signature import Storage as Storage
+from optcc.dialect.signature import argument_arrays as argument_arrays
+from optcc.dialect.signature import argument_slots as argument_slots
+from optcc.dialect.signature import result_arrays as result_arrays
+from optcc.dialect.signature import result_slots as result_slots
+from optcc.dialect.signature import set_signature as set_signature
+from optcc.dialect.signature import verify_signature as verify_signature
 from optcc.dialect.sweep import SweepOp as SweepOp
-from optcc.dialect.sweep import slot_types as slot_types
-from optcc.dialect.trees import CountOp as CountOp
 from optcc.dialect.trees import JoinOp as JoinOp
 from optcc.dialect.trees import PackOp as PackOp
 from optcc.dialect.trees import ReduceOp as ReduceOp
 from optcc.dialect.trees import ReshapeOp as ReshapeOp
 from optcc.dialect.trees import SplitOp as SplitOp
 from optcc.dialect.trees import UnpackOp as UnpackOp
-from optcc.dialect.trees import shapes_of as shapes_of
 from optcc.dialect.types import TreeType as TreeType
+from optcc.dialect.types import element_bytes as element_bytes
 from optcc.dialect.types import element_type as element_type
 from optcc.dialect.types import is_coarser as is_coarser
 
@@ -59,7 +71,7 @@ Optim = Dialect(
         CallOp,
         SweepOp,
     ],
-    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr],
+    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr, SlotAttr],
 )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from xdsl.dialects.builtin import StringAttr, SymbolRefAttr
-from xdsl.ir import Operation
+from xdsl.ir import Attribute, Operation
 from xdsl.irdl import IRDLOperation, irdl_op_definition, prop_def, traits_def
 from xdsl.parser import Parser
 from xdsl.printer import Printer
@@ -13,7 +14,7 @@ from xdsl.traits import SymbolOpInterface, SymbolTable
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Extent, Leaf, LeafTableAttr
-from optcc.dialect.types import TreeType
+from optcc.dialect.types import TreeType, element_bytes
 
 
 @irdl_op_definition
@@ -101,3 +102,15 @@ def verify_leaf_sets(op: Operation) -> None:
             missing = [leaf for leaf in leaves if type_.extent.data not in dict(leaf.axes)]
             if missing:
                 raise VerifyException(f'{type_}: leaf "{missing[0].path}" has no axis extent "{type_.extent.data}"')
+
+
+def shapes_of(user: Operation, type_: TreeType) -> list[tuple[int, ...]]:
+    """The shapes of the values of a tree type, leaf by leaf, seen from `user`."""
+    return [leaf.shape_of(type_.extent.data) for leaf in leaf_set(user, type_.leaves)]
+
+
+def tree_bytes(user: Operation, type_: Attribute) -> int:
+    """Bytes of a value with elements or an axis extent, seen from `user`; 0 for a scalar or a per-leaf value."""
+    if not isinstance(type_, TreeType) or type_.is_per_leaf:
+        return 0
+    return element_bytes(type_.element) * sum(map(math.prod, shapes_of(user, type_)))

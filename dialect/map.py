@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xdsl.dialects.builtin import AnyFloat, ArrayAttr, SymbolRefAttr
 from xdsl.dialects.utils import AbstractYieldOperation
-from xdsl.ir import Attribute, Block, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
@@ -23,6 +23,7 @@ from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, Single
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Combiner, CombinerAttr, Extent, combiners
+from optcc.dialect.interfaces import Leafwise, Level, SplitsByPart, Traffic, Turn
 from optcc.dialect.leaves import leaf_set, verify_leaf_sets
 from optcc.dialect.types import TreeType, element_type, is_coarser, is_scalar_type
 
@@ -39,6 +40,35 @@ class YieldOp(AbstractYieldOperation[Attribute]):
 
     name = "optim.yield"
     traits = lazy_traits_def(lambda: (IsTerminator(), Pure(), _has_body_as_parent()))
+
+
+class _MapLevel(Level):
+    """A fold is there one level later."""
+
+    def delay(self, op: Operation, result: SSAValue) -> int:
+        assert isinstance(op, MapOp)
+        return int(op.kinds[op.results.index(result)] is not Combiner.NONE)
+
+    def touches_elements(self, op: Operation) -> bool:
+        assert isinstance(op, MapOp)
+        return op.over_elements
+
+    def turn(self, op: Operation) -> tuple[Turn, int]:
+        assert isinstance(op, MapOp)
+        turns: dict[str, Turn] = {Extent.ELEMENTS: Turn.ELEMENTS, Extent.PER_LEAF: Turn.PER_LEAF}
+        # An extent whose name continues another one's is coarser, so that it comes first.
+        depth = op.domain.count(".")
+        return (turns[op.domain], 0) if op.domain in turns else (Turn.AXES, -depth)
+
+
+class _MapSplit(SplitsByPart):
+    def leaves(self, op: Operation) -> str:
+        assert isinstance(op, MapOp)
+        return op.leaves.string_value()
+
+    def combiners(self, op: Operation) -> Sequence[Combiner]:
+        assert isinstance(op, MapOp)
+        return op.kinds
 
 
 @irdl_op_definition
@@ -67,7 +97,15 @@ class MapOp(IRDLOperation):
     outputs = var_result_def()
     body = region_def("single_block")
 
-    traits = traits_def(Pure(), IsolatedFromAbove(), SingleBlockImplicitTerminator(YieldOp))
+    traits = traits_def(
+        Pure(),
+        IsolatedFromAbove(),
+        SingleBlockImplicitTerminator(YieldOp),
+        _MapLevel(),
+        _MapSplit(),
+        Leafwise(),
+        Traffic(),
+    )
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Keyword
+from optcc.dialect.interfaces import Level, TakesWholeTrees, Traffic
 from optcc.dialect.leaves import leaf_set
 from optcc.dialect.types import TreeType
 
@@ -156,7 +157,7 @@ class RandomOp(IRDLOperation):
     total = prop_def(IntegerAttr)
     result = result_def(TreeType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), Level(), TakesWholeTrees(), Traffic())
 
     def __init__(
         self, distribution: Distribution, key: SSAValue, parts: Sequence[int], total: int, result_type: Attribute

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import AnyFloat, FloatAttr, StringAttr
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
@@ -23,6 +23,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
+from optcc.dialect.interfaces import Barrier, RunsAlone, TakesWholeTrees
 from optcc.dialect.leaves import verify_leaf_sets
 from optcc.dialect.random import KeyType
 from optcc.dialect.types import TreeType, is_scalar_type
@@ -81,6 +82,12 @@ class HyperOp(IRDLOperation):
         printer.print_attribute(self.result.type)
 
 
+class _CallBarrier(Barrier):
+    def label(self, op: Operation) -> str:
+        assert isinstance(op, CallOp)
+        return op.callee.data
+
+
 @irdl_op_definition
 class CallOp(IRDLOperation):
     """Call a JAX function that the IR does not look into, known to the program by name.
@@ -99,7 +106,7 @@ class CallOp(IRDLOperation):
     arguments = var_operand_def()
     outputs = var_result_def()
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), RunsAlone(), TakesWholeTrees(), _CallBarrier())
 
     def __init__(self, callee: str, arguments: Sequence[SSAValue], result_types: Sequence[Attribute]) -> None:
         super().__init__(operands=[arguments], result_types=[result_types], properties={"callee": StringAttr(callee)})

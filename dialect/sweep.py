@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Region
+from xdsl.ir import Attribute, Operation, Region
 from xdsl.irdl import IRDLOperation, irdl_op_definition, prop_def, region_def, traits_def, var_result_def
 from xdsl.parser import Parser
 from xdsl.printer import Printer
@@ -14,20 +14,41 @@ from xdsl.traits import RecursiveMemoryEffect, SingleBlockImplicitTerminator
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Leaf
-from optcc.dialect.leaves import leaf_set
+from optcc.dialect.interfaces import Leafwise, Moved, PassOverMemory, RunsAlone, Turn
+from optcc.dialect.leaves import leaf_set, tree_bytes
 from optcc.dialect.map import MapOp, YieldOp
+from optcc.dialect.signature import argument_arrays
 from optcc.dialect.types import TreeType
 
-SLOT = "optim.slot"
-"""The attribute of a function argument or result that names the array it holds: `params`, `updates`, `0.mu`."""
+
+def slot_types(func: FuncOp) -> list[tuple[str, Attribute]]:
+    """The name and the type of every argument of `func` that has a slot."""
+    arrays = zip(argument_arrays(func), func.function_type.inputs, strict=True)
+    return [(str(array), type_) for array, type_ in arrays if array is not None]
 
 
-def slot_types(func: FuncOp) -> dict[str, Attribute]:
-    """The type of every named argument of `func`."""
-    attributes = func.arg_attrs.data if func.arg_attrs is not None else ()
-    names = (entry.data.get(SLOT) for entry in attributes)
-    types = func.function_type.inputs.data
-    return {name.data: type_ for name, type_ in zip(names, types, strict=False) if isinstance(name, StringAttr)}
+class _SweepLevel(RunsAlone):
+    def touches_elements(self, op: Operation) -> bool:
+        return True
+
+    def turn(self, op: Operation) -> tuple[Turn, int]:
+        return Turn.ELEMENTS, 0
+
+
+class _SweepTraffic(PassOverMemory):
+    """A map reads each of its operands once; only what is stored is written."""
+
+    def moved(self, op: Operation) -> Moved:
+        assert isinstance(op, SweepOp)
+        read = sum(tree_bytes(op, v.type) for m in op.maps for v in dict.fromkeys(m.inputs))
+        written = sum(tree_bytes(op, type_) for type_ in op.result_types)
+        named = zip(op.outputs, op.writes, strict=True)
+        fresh = [
+            result.name_hint or f"result {result.index}"
+            for result, name in named
+            if not name.data and isinstance(result.type, TreeType) and result.type.has_elements
+        ]
+        return Moved(read, written, tuple(fresh))
 
 
 @irdl_op_definition
@@ -58,7 +79,13 @@ class SweepOp(IRDLOperation):
     outputs = var_result_def()
     body = region_def("single_block")
 
-    traits = traits_def(RecursiveMemoryEffect(), SingleBlockImplicitTerminator(YieldOp))
+    traits = traits_def(
+        RecursiveMemoryEffect(),
+        SingleBlockImplicitTerminator(YieldOp),
+        _SweepLevel(),
+        Leafwise(),
+        _SweepTraffic(),
+    )
 
     def __init__(self, result_types: Sequence[Attribute], writes: Sequence[str], body: Region) -> None:
         super().__init__(
@@ -100,12 +127,12 @@ class SweepOp(IRDLOperation):
         if len(self.writes) != len(self.outputs):
             raise VerifyException(f"C5: {len(self.outputs)} results, but {len(self.writes)} entries in `writes`")
         func = self.parent_op()
-        slots = slot_types(func) if isinstance(func, FuncOp) else {}
+        slots = slot_types(func) if isinstance(func, FuncOp) else []
         for entry, type_ in zip(self.writes, self.result_types, strict=True):
-            if entry.data and not self._fits(type_, slots.get(entry.data)):
+            if entry.data and not any(self._fits(type_, held) for name, held in slots if name == entry.data):
                 raise VerifyException(f'C5: "{entry.data}" is no slot of the function that holds {type_}')
 
-    def _fits(self, part: Attribute, slot: Attribute | None) -> bool:
+    def _fits(self, part: Attribute, slot: Attribute) -> bool:
         if not isinstance(part, TreeType) or not isinstance(slot, TreeType):
             return False
         if part.with_leaves("") != slot.with_leaves(""):

@@ -1,4 +1,4 @@
-"""Ops that change what a tree value spans: `reduce`, `split`, `join`, `reshape`, `pack`, `unpack`; and `count`."""
+"""Ops that change what a tree value spans: `reduce`, `split`, `join`, `reshape`, `pack` and `unpack`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,46 @@ from xdsl.irdl import (
     var_operand_def,
     var_result_def,
 )
-from xdsl.parser import Parser
-from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Combiner, CombinerAttr, Extent, ExtentAttr
-from optcc.dialect.leaves import leaf_set, verify_leaf_sets
+from optcc.dialect.attributes import Combiner, CombinerAttr, Leaf
+from optcc.dialect.interfaces import (
+    Leafwise,
+    Level,
+    MovesValues,
+    Regroups,
+    SplitsByPart,
+    TakesWholeTrees,
+    Traffic,
+    Turn,
+)
+from optcc.dialect.leaves import leaf_set, shapes_of, verify_leaf_sets
 from optcc.dialect.types import TreeType, is_coarser
+
+
+class _ReduceLevel(Level):
+    def delay(self, op: Operation, result: SSAValue) -> int:
+        return 1
+
+    def turn(self, op: Operation) -> tuple[Turn, int]:
+        assert isinstance(op, ReduceOp)
+        return (Turn.AFTER if op.tree.has_elements else Turn.FOLDS_OF_AXES), 0
+
+
+class _ReduceSplit(SplitsByPart):
+    def combiners(self, op: Operation) -> Sequence[Combiner]:
+        assert isinstance(op, ReduceOp)
+        return [op.combiner.data]
+
+
+class _LeafwiseReshape(Leafwise):
+    """Leaf by leaf if every leaf has as many values on both sides."""
+
+    def holds(self, op: Operation) -> bool:
+        assert isinstance(op, ReshapeOp)
+        old, new = ([(leaf.path, n) for leaf, n in _leaf_sizes(op, v.type)] for v in (op.operand, op.result))
+        return old == new
 
 
 @irdl_op_definition
@@ -48,7 +80,7 @@ class ReduceOp(IRDLOperation):
     operand = operand_def(TreeType)
     result = result_def()
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), _ReduceLevel(), _ReduceSplit(), Leafwise(), Traffic())
 
     assembly_format = "$combiner $operand attr-dict `:` type($operand) `->` type($result)"
 
@@ -107,7 +139,7 @@ class SplitOp(IRDLOperation):
     whole = operand_def(TreeType)
     parts = var_result_def(TreeType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesValues(), Regroups(), Leafwise(), Traffic())
 
     assembly_format = "$whole attr-dict `:` type($whole) `->` type($parts)"
 
@@ -130,7 +162,7 @@ class JoinOp(IRDLOperation):
     parts = var_operand_def(TreeType)
     whole = result_def(TreeType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesValues(), Regroups(), Leafwise(), Traffic())
 
     assembly_format = "$parts attr-dict `:` type($parts) `->` type($whole)"
 
@@ -158,7 +190,7 @@ class ReshapeOp(IRDLOperation):
     operand = operand_def(TreeType)
     result = result_def(TreeType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesValues(), TakesWholeTrees(), _LeafwiseReshape(), Traffic())
 
     assembly_format = "$operand attr-dict `:` type($operand) `->` type($result)"
 
@@ -191,7 +223,7 @@ class UnpackOp(IRDLOperation):
     operand = operand_def(TreeType)
     outputs = var_result_def()
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesValues(), TakesWholeTrees(), Traffic())
 
     assembly_format = "$operand attr-dict `:` type($operand) `->` type($outputs)"
 
@@ -217,7 +249,7 @@ class PackOp(IRDLOperation):
     inputs = var_operand_def()
     result = result_def(TreeType)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), MovesValues(), TakesWholeTrees(), Traffic())
 
     assembly_format = "$inputs attr-dict `:` type($inputs) `->` type($result)"
 
@@ -236,59 +268,7 @@ def _verify_packing(op: Operation, tree: Attribute, scalars: Sequence[Attribute]
         raise VerifyException(f"C1: {tree} holds {size} values, got {', '.join(map(str, scalars))}")
 
 
-@irdl_op_definition
-class CountOp(IRDLOperation):
-    """How many elements of its leaf each value of an extent stands for: what a mean over the rest divides by.
-
-    For `per_leaf` that is the size of the leaf, for an axis extent the product of the axes that it does not keep. It is
-    1 where a leaf has no elements.
-
-    C1  the result is a per-leaf tree of floats
-    C2  every leaf of its set has the extent
-
-    Example: `%n = optim.count per rows : !optim.tree<f32, @all, per_leaf>`
-    """
-
-    name = "optim.count"
-
-    extent = prop_def(ExtentAttr)
-    result = result_def(TreeType)
-
-    traits = traits_def(Pure())
-
-    def __init__(self, extent: str, result_type: Attribute) -> None:
-        super().__init__(properties={"extent": ExtentAttr(str(extent))}, result_types=[result_type])
-
-    @property
-    def counts(self) -> list[int]:
-        """The number for each leaf."""
-        type_ = self.result.type
-        assert isinstance(type_, TreeType)
-        extent = self.extent.data
-        leaves = leaf_set(self, type_.leaves)
-        return [leaf.size // math.prod(leaf.shape_of(extent)) if leaf.size else 1 for leaf in leaves]
-
-    def verify_(self) -> None:
-        type_ = self.result.type
-        assert isinstance(type_, TreeType)
-        if not type_.is_per_leaf or not isinstance(type_.element, AnyFloat):
-            raise VerifyException(f"C1: a count is a per-leaf tree of floats, got {type_}")
-        for leaf in leaf_set(self, type_.leaves):
-            if self.extent.data not in {*Extent, *dict(leaf.axes)}:
-                raise VerifyException(f'C2: leaf "{leaf.path}" has no axis extent "{self.extent.data}"')
-
-    @classmethod
-    def parse(cls, parser: Parser) -> CountOp:
-        parser.parse_keyword("per")
-        extent = parser.parse_identifier()
-        parser.parse_punctuation(":")
-        return cls(extent, parser.parse_type())
-
-    def print(self, printer: Printer) -> None:
-        printer.print_string(f" per {self.extent.data} : ")
-        printer.print_attribute(self.result.type)
-
-
-def shapes_of(user: Operation, type_: TreeType) -> list[tuple[int, ...]]:
-    """The shapes of the values of a tree type, leaf by leaf, seen from `user`."""
-    return [leaf.shape_of(type_.extent.data) for leaf in leaf_set(user, type_.leaves)]
+def _leaf_sizes(user: Operation, type_: Attribute) -> list[tuple[Leaf, int]]:
+    """The leaves of a tree type, and how many values it has for each."""
+    assert isinstance(type_, TreeType)
+    return [(leaf, math.prod(leaf.shape_of(type_.extent.data))) for leaf in leaf_set(user, type_.leaves)]

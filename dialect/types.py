@@ -114,3 +114,11 @@ def is_coarser(extent: str, than: str) -> bool:
 def element_type(type_: Attribute) -> Attribute:
     """What a `map` body sees of an operand or result: its element type, or the scalar type itself."""
     return type_.element if isinstance(type_, TreeType) else type_
+
+
+def element_bytes(type_: Attribute) -> int:
+    """Bytes that one value of a scalar type takes in memory; an i1 takes one."""
+    if isinstance(type_, ComplexType):
+        return 2 * element_bytes(cast(ComplexNumber, type_).element_type)
+    assert isinstance(type_, AnyFloat | IntegerType)
+    return max(1, type_.bitwidth // 8)

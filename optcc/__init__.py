@@ -1,4 +1,8 @@
-"""optcc, an optimizer compiler for JAX. This list is the public API; all other modules are private."""
+"""optcc, an optimizer compiler for JAX.
+
+This list is the public API. Authors of transformations and passes find theirs in `optcc.builder`, `optcc.dialect` and
+`optcc.passes`. All other modules are private.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +33,13 @@ from optcc.base import TransformUpdateFn as TransformUpdateFn
 from optcc.base import Updates as Updates
 from optcc.base import with_extra_args_support as with_extra_args_support
 from optcc.compilation import compile as compile  # noqa: A004
+from optcc.compilation import compile_module as compile_module
 from optcc.distributions import multi_normal as multi_normal
 from optcc.errors import ExpressionError as ExpressionError
 from optcc.errors import OptccError as OptccError
 from optcc.errors import ParamsError as ParamsError
 from optcc.errors import PipelineError as PipelineError
+from optcc.errors import PluginError as PluginError
 from optcc.errors import TreeMismatchError as TreeMismatchError
 from optcc.gradient_scaling import scale_gradient as scale_gradient
 from optcc.linear_algebra import global_norm as global_norm

@@ -38,5 +38,13 @@ class PipelineError(OptccError, ValueError):
     """An unknown pass or a malformed pipeline."""
 
 
+class PluginError(OptccError):
+    """A pass or a transformation that another distribution adds, and that cannot be used."""
+
+
 class TreeMismatchError(OptccError, ValueError):
     """Arrays that do not fit the parameters the optimizer was made for."""
+
+
+class MissingRuleError(OptccError, NotImplementedError):
+    """An op that the interpreter cannot evaluate, or that a backend cannot lower."""

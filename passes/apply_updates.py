@@ -7,31 +7,32 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects import complex as complex_dialect
-from xdsl.dialects.builtin import (
-    AnyFloat,
-    ArrayAttr,
-    ComplexType,
-    DictionaryAttr,
-    FunctionType,
-    ModuleOp,
-    StringAttr,
-    f32,
-    f64,
-)
+from xdsl.dialects.builtin import ComplexType, ModuleOp, f32, f64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import SLOT, MapOp, TreeType, YieldOp
-from optcc.passes.analysis.functions import argument_slots, functions, result_slots, return_of
+from optcc.dialect import (
+    MapOp,
+    Role,
+    TreeType,
+    YieldOp,
+    argument_arrays,
+    argument_slots,
+    result_arrays,
+    result_slots,
+    set_signature,
+)
+from optcc.passes.analysis.functions import functions, return_of
+from optcc.passes.rewrite.state_slots import converted
 
 
 @dataclass(frozen=True)
 class ApplyUpdates(ModulePass):
     """Fold `params + updates` into every function that returns updates and has the parameters as an argument.
 
-    Before:  func.func @update(.., %p: T {slot = "params"}) -> (T {slot = "updates"}, ..) { .. return %u, .. }
-    After:   func.func @update(.., %p: T {slot = "params"}) -> (T {slot = "params"}, ..) {
+    Before:  func.func @update(.., %p: T {slot = <params>}) -> (T {slot = <updates>}, ..) { .. return %u, .. }
+    After:   func.func @update(.., %p: T {slot = <params>}) -> (T {slot = <params>}, ..) {
                %new = optim.map over @all (%u = %u : T, %p = %p : T) -> (T) { %0 = arith.addf %p, %u  .. }
                return %new, .. }
 
@@ -48,23 +49,21 @@ class ApplyUpdates(ModulePass):
 
 def _apply(function: FuncOp) -> None:
     terminator = return_of(function)
-    params = dict(zip(argument_slots(function), function.args, strict=True))
-    slots = result_slots(function)
+    slots, arrays = argument_slots(function), argument_arrays(function)
+    params = {array: i for i, array in enumerate(arrays) if array is not None and array.role is Role.PARAMS}
     operands: list[SSAValue] = list(terminator.operands)
-    for i, slot in enumerate(slots):
-        target = f"params{slot.removeprefix('updates')}"
-        if not slot.startswith("updates") or target not in params:
+    returned = result_slots(function)
+    for i, array in enumerate(result_arrays(function)):
+        target = params.get(array._replace(role=Role.PARAMS)) if array and array.role is Role.UPDATES else None
+        if target is None:
             continue
-        new = _sum(operands[i], params[target])
+        new = _sum(operands[i], function.args[target])
         function.body.block.insert_op_before(new, terminator)
         new.outputs[0].name_hint = "params"
         operands[i] = new.outputs[0]
-        slots[i] = target
+        returned[i] = slots[target]
     terminator.operands = operands
-    function.function_type = FunctionType.from_lists(
-        list(function.function_type.inputs.data), [v.type for v in operands]
-    )
-    function.res_attrs = ArrayAttr([DictionaryAttr({SLOT: StringAttr(slot)} if slot else {}) for slot in slots])
+    set_signature(function, slots, returned)
 
 
 def _complex_sum(update: SSAValue, param: SSAValue) -> MapOp:
@@ -87,17 +86,8 @@ def _sum(update: SSAValue, param: SSAValue) -> MapOp:
     block = Block(arg_types=elements)
     block.args[0].name_hint, block.args[1].name_hint = "u", "p"
 
-    def convert(value: SSAValue, type_: Attribute) -> SSAValue:
-        if value.type == type_:
-            return value
-        assert isinstance(value.type, AnyFloat)
-        assert isinstance(type_, AnyFloat)
-        op = (arith.ExtFOp if value.type.bitwidth < type_.bitwidth else arith.TruncFOp)(value, type_)
-        block.add_op(op)
-        return op.results[0]
-
-    total = arith.AddfOp(convert(block.args[1], wide), convert(block.args[0], wide))
+    total = arith.AddfOp(converted(block, block.args[1], wide), converted(block, block.args[0], wide))
     block.add_op(total)
-    block.add_op(YieldOp(convert(total.result, elements[1])))
+    block.add_op(YieldOp(converted(block, total.result, elements[1])))
     assert isinstance(param.type, TreeType)
     return MapOp(param.type.leaves, [update, param], [param.type], Region(block))

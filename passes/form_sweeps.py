@@ -11,8 +11,8 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set
-from optcc.passes.analysis.functions import argument_parts, argument_slots, functions, returned_slots
+from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, argument_arrays, leaf_set
+from optcc.passes.analysis.functions import argument_parts, functions, returned_arrays
 from optcc.passes.analysis.levels import order_by_level
 from optcc.passes.form_sweeps_copies import store_copies
 
@@ -86,14 +86,14 @@ def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> str:
     kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
     if kinds[result] is not Combiner.NONE or not isinstance(result.type, TreeType):
         return ""
-    slot = returned_slots(function).get(result, "")
-    argument = argument_parts(function).get((slot, result.type))
-    if not slot or argument is None:
+    array = returned_arrays(function).get(result)
+    argument = argument_parts(function).get((array, result.type))
+    if array is None or argument is None:
         return ""
     order: dict[Operation, int] = {op: i for i, op in enumerate(function.body.block.ops)}
-    whole = [a for a, name in zip(function.args, argument_slots(function), strict=True) if name == slot]
+    whole = [a for a, other in zip(function.args, argument_arrays(function), strict=True) if other == array]
     read = any(_read_later(value, maps, order) for value in dict.fromkeys([argument, *whole]))
-    return "" if read else slot
+    return "" if read else str(array)
 
 
 def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[Operation, int]) -> bool:

@@ -9,8 +9,19 @@ from xdsl.dialects.builtin import SymbolRefAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Region, SSAValue
 
-from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, TreeType, YieldOp, element_type
-from optcc.passes.analysis.functions import argument_parts, argument_slots, result_slots, return_of
+from optcc.dialect import (
+    Array,
+    Combiner,
+    JoinOp,
+    MapOp,
+    SplitOp,
+    TreeType,
+    YieldOp,
+    argument_arrays,
+    element_type,
+    result_arrays,
+)
+from optcc.passes.analysis.functions import argument_parts, return_of
 
 
 @dataclass(frozen=True)
@@ -47,14 +58,14 @@ def store_copies(function: FuncOp) -> bool:
 
 
 def _copies(function: FuncOp) -> list[_Copy]:
-    slots: dict[SSAValue, str] = dict(zip(function.args, argument_slots(function), strict=True))
+    arrays: dict[SSAValue, Array | None] = dict(zip(function.args, argument_arrays(function), strict=True))
     parts = argument_parts(function)
     found: list[_Copy] = []
-    for i, (slot, returned) in enumerate(zip(result_slots(function), return_of(function).arguments, strict=True)):
+    for i, (array, returned) in enumerate(zip(result_arrays(function), return_of(function).arguments, strict=True)):
         for value in _parts(returned):
             source = value.owner.whole if isinstance(value.owner, SplitOp) else value
-            old = parts.get((slot, value.type)) if slot else None
-            if old is None or slots.get(source, slot) == slot:
+            old = parts.get((array, value.type)) if array else None
+            if old is None or arrays.get(source, array) == array:
                 continue
             if isinstance(value.type, TreeType) and value.type.has_elements:
                 found.append(_Copy(i, value, old, value.type.leaves))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FunctionType, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import SLOT, HyperOp, KeyType, TreeType
-from optcc.passes.analysis.functions import argument_slots, clone_ops, functions
+from optcc.dialect import HyperOp, KeyType, Role, Slot, TreeType, argument_slots, result_slots, set_signature
+from optcc.passes.analysis.functions import clone_ops, functions
 
 HOST_SUFFIX = "_hyperparameters"
 
@@ -24,7 +24,7 @@ class LiftHyperparameters(ModulePass):
     Before:  func.func @update(..) { %b2 = optim.hyper "0.b2" = 0.999 : f64  %0 = arith.subf %one, %b2 : f64
                %1 = arith.truncf %0 : f64 to f32  .. uses %1 .. }
     After:   func.func @update_hyperparameters() -> (f32) { .. return %1 }
-             func.func @update(.., %1: f32 {slot = "hyper.0"}) { .. }
+             func.func @update(.., %1: f32 {slot = <hyper at [0]>}) { .. }
 
     The function for the host is evaluated in float64 where the chain's numbers are Python's, so `1 - 0.999` is exact
     to float32. Rounding and traffic: unchanged. The compiled code no longer depends on the values.
@@ -72,11 +72,8 @@ def _lift(module: ModuleOp, function: FuncOp) -> None:
         argument = block.insert_arg(value.type, len(block.args))
         argument.name_hint = value.name_hint
         value.replace_all_uses_with(argument)
-        slots.append(f"hyper.{i}")
+        slots.append(Slot(Role.HYPER, places=(i,)))
     for op in reversed(moved):
         op.detach()
         op.erase()
-    function.function_type = FunctionType.from_lists(
-        [a.type for a in block.args], list(function.function_type.outputs.data)
-    )
-    function.arg_attrs = ArrayAttr([DictionaryAttr({SLOT: StringAttr(slot)} if slot else {}) for slot in slots])
+    set_signature(function, slots, result_slots(function))

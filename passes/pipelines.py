@@ -1,21 +1,19 @@
-"""The registry of passes, the named pipelines, and running one with a look at every stage."""
+"""Our passes, the named pipelines, and running one with a look at every stage."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
-from xdsl.passes import ModulePass, PassPipeline
+from xdsl.passes import ModulePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
-from xdsl.utils.exceptions import ArgSpecParseError, ParseError, VerifyException
+from xdsl.utils.exceptions import VerifyException
 
-from optcc.errors import PipelineError, did_you_mean, message
+from optcc.passes.analysis.verify import verify_module
 from optcc.passes.apply_updates import ApplyUpdates
 from optcc.passes.canonicalize import Canonicalize
 from optcc.passes.form_sweeps import FormSweeps
@@ -24,6 +22,7 @@ from optcc.passes.fuse_reductions import FuseReductions
 from optcc.passes.hoist_scalars import HoistScalars
 from optcc.passes.lift_hyperparameters import LiftHyperparameters
 from optcc.passes.move_reshapes import MoveReshapes
+from optcc.passes.pack_slots import PackSlots
 from optcc.passes.rematerialize import Rematerialize
 from optcc.passes.split_leaves import SplitLeaves
 
@@ -40,6 +39,7 @@ PASSES: dict[str, type[ModulePass]] = {
         HoistScalars,
         LiftHyperparameters,
         MoveReshapes,
+        PackSlots,
         Rematerialize,
         SplitLeaves,
     )
@@ -74,39 +74,27 @@ class Stage:
     seconds: float
 
 
-def parse_pipeline(text: str) -> tuple[ModulePass, ...]:
-    """The passes of a pipeline such as `fuse-maps,cse` or `rematerialize{factor=1.0}`, or of a named pipeline.
+@dataclass(frozen=True)
+class Run:
+    """One run of a pass in a pipeline: the `number`-th of `total` runs of the pass of this name, counted from 1."""
 
-    Raises PipelineError for an unknown pass, with the nearest names, and for options that a pass does not have.
-    """
-    parts = [part.strip() for part in re.split(r",(?![^{]*})", text)]
-    if any(part in PIPELINES for part in parts):
-        return tuple(p for part in parts for p in PIPELINES.get(part, ()) or parse_pipeline(part))
-    known = {name: (lambda p=p: p) for name, p in PASSES.items()}
-    try:
-        return PassPipeline.parse_spec(known, text).passes
-    except ValueError as error:
-        names = [part.split("{")[0].strip() for part in text.split(",")]
-        unknown = [name for name in names if name and name not in PASSES and "=" not in name and "}" not in name]
-        if unknown:
-            hint = did_you_mean(unknown[0], [*PASSES, *PIPELINES]) or "see `optcc list passes`"
-            raise PipelineError(message(f"unknown pass {unknown[0]!r}", f"pipeline {text!r}", hint)) from None
-        raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
-    except (ArgSpecParseError, ParseError, TypeError) as error:
-        raise PipelineError(message(f"malformed pipeline: {error}", f"pipeline {text!r}")) from None
+    name: str
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        """The name, with the number behind it if there are several runs: `cse#2`."""
+        return f"{self.name}#{self.number}" if self.total > 1 else self.name
+
+    def is_named(self, text: str) -> bool:
+        """Whether a text names this run: the pass alone names all its runs."""
+        return text in (self.name, f"{self.name}#{self.number}")
 
 
-def verify_order(module: ModuleOp) -> None:
-    """Check that every value is defined before it is used, which xDSL's verifier does not within a block.
-
-    Raises VerifyException.
-    """
-    position: dict[Operation, int] = {}
-    for i, op in enumerate(module.walk()):
-        position[op] = i
-        for operand in op.operands:
-            if isinstance(operand.owner, Operation) and position.get(operand.owner, i) >= i:
-                raise VerifyException(f"'{op.name}' uses a result of '{operand.owner.name}' before it is defined")
+def runs_of(passes: Sequence[ModulePass]) -> list[Run]:
+    """The runs of a pipeline, in order."""
+    names = [one.name for one in passes]
+    return [Run(name, names[: i + 1].count(name), names.count(name)) for i, name in enumerate(names)]
 
 
 def run_passes(
@@ -128,9 +116,10 @@ def run_passes(
         seconds = time.perf_counter() - start
         if verify_each or i == len(passes) - 1:
             try:
-                module.verify()
-                verify_order(module)
+                verify_module(module)
             except VerifyException as error:
-                raise VerifyException(f"after pass '{one.name}': {error}") from None
+                alone = verify_each or len(passes) == 1
+                place = f"pass '{one.name}'" if alone else "the pipeline (`verify_each` tells after which pass)"
+                raise VerifyException(f"after {place}: {error}") from None
         if after_each is not None:
             after_each(Stage(one.name, module, seconds))

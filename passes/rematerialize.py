@@ -10,17 +10,16 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, OpResult, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, TreeType
+from optcc.dialect import Combiner, JoinOp, MapOp, TreeType, element_bytes
 from optcc.passes.analysis.functions import (
     argument_parts,
     body_ops,
     clone_ops,
     functions,
     make_map,
-    returned_slots,
+    returned_arrays,
     slice_of,
 )
-from optcc.passes.analysis.sizes import element_bytes
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,9 @@ def _delay_overwrites(function: FuncOp) -> bool:
     """Move one store of a slot behind the last map that reads the slot's old value; whether there was one to move."""
     arguments = argument_parts(function)
     order = {op: i for i, op in enumerate(function.body.block.ops)}
-    for new, slot in returned_slots(function).items():
-        old, producer = arguments.get((slot, new.type)), new.owner
-        if not slot or old is None or not isinstance(producer, MapOp) or not isinstance(new, OpResult):
+    for new, array in returned_arrays(function).items():
+        old, producer = arguments.get((array, new.type)), new.owner
+        if array is None or old is None or not isinstance(producer, MapOp) or not isinstance(new, OpResult):
             continue
         if producer.kinds[new.index] is not Combiner.NONE or not producer.over_elements:
             continue

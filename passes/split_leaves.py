@@ -7,27 +7,13 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import (
-    CallOp,
-    Combiner,
-    CountOp,
-    JoinOp,
-    Leaf,
-    LeavesOp,
-    MapOp,
-    PackOp,
-    RandomOp,
-    ReduceOp,
-    ReshapeOp,
-    SplitOp,
-    TreeType,
-    UnpackOp,
-)
+from optcc.dialect import Combiner, JoinOp, Leaf, LeavesOp, SplitOp, TreeType
+from optcc.dialect.interfaces import LeafSplit, Regroups, SplitsByPart, TakesWholeTrees, ask
 from optcc.passes.analysis.functions import functions, return_of
 
 Parts = dict[str, SSAValue]
@@ -47,7 +33,8 @@ class SplitLeaves(ModulePass):
     Splits are left at arguments and after the ops that make whole trees (calls, reshapes, random numbers), joins before
     those that take whole trees and before returns only. The parts are the coarsest that refine all splits. Rounding: a
     sum over a set becomes the sum of the sums over its parts. Traffic: unchanged after fusion; the number of ops grows
-    with the number of parts, never with the number of leaves.
+    with the number of parts, never with the number of leaves. How it splits each op says by the trait `LeafSplit`.
+    Raises VerifyException for an op on trees without it.
     """
 
     name = "split-leaves"
@@ -55,7 +42,7 @@ class SplitLeaves(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         atoms = _Atoms(op)
         for function in functions(op):
-            if any(isinstance(inner, SplitOp | JoinOp) for inner in function.body.block.ops):
+            if any(inner.has_trait(Regroups, value_if_unregistered=False) for inner in function.body.block.ops):
                 _Splitter(function, atoms).run()
 
 
@@ -150,24 +137,12 @@ class _Splitter:
         return join.whole
 
     def _rewrite(self, op: Operation) -> None:
-        match op:
-            case MapOp():
-                names = self.atoms[op.leaves.string_value()]
-                self._clone(op, [self._map(op, name) for name in names], names)
-            case ReduceOp():
-                names = self._names(op.tree)
-                self._clone(op, [self._reduce(op, name) for name in names], names)
-            case CountOp():
-                assert isinstance(op.result.type, TreeType)
-                names = self._names(op.result.type)
-                self._clone(op, [CountOp(op.extent.data, op.result.type.with_leaves(n)) for n in names], names)
-            case SplitOp():
-                for result in op.parts:
-                    assert isinstance(result.type, TreeType)
-                    self.trees[result] = self._part(op.whole, result.type, op)
-            case JoinOp():
-                self.trees[op.whole] = {n: v for part in op.parts for n, v in self.trees[part].items()}
-            case CallOp() | ReshapeOp() | RandomOp() | PackOp() | UnpackOp():
+        match ask(op, LeafSplit):
+            case SplitsByPart() as split:
+                self._split(op, split)
+            case Regroups():
+                self._regroup(op)
+            case TakesWholeTrees():
                 op.operands = [self._whole(v, op) for v in op.operands]
                 after = op.next_op
                 assert after is not None
@@ -180,9 +155,16 @@ class _Splitter:
                 return
         self.replaced.add(op)
 
-    def _part(self, whole: SSAValue, type_: TreeType, before: Operation) -> Parts:
-        """The parts of `whole` that make up a value of a type; one without leaves is split off some part."""
-        parts, names = self.trees[whole], self._names(type_)
+    def _regroup(self, op: Operation) -> None:
+        """The parts of the results are those of the operands."""
+        parts = {name: value for operand in op.operands for name, value in self.trees[operand].items()}
+        for result in op.results:
+            assert isinstance(result.type, TreeType)
+            self.trees[result] = self._part(parts, result.type, op)
+
+    def _part(self, parts: Parts, type_: TreeType, before: Operation) -> Parts:
+        """Those of `parts` that make up a value of a type; one without leaves is split off some part."""
+        names = self._names(type_)
         if not set(names) <= set(parts):
             name, value = next(iter(parts.items()))
             split = SplitOp(value, [value.type, type_])
@@ -191,28 +173,13 @@ class _Splitter:
             return {names[0]: split.parts[1]}
         return {n: parts[n] for n in names}
 
-    def _map(self, op: MapOp, name: str) -> MapOp:
-        inputs = [self.trees[v][name] if v in self.trees else self.scalars.get(v, v) for v in op.inputs]
-        types = [t.with_leaves(name) if isinstance(t, TreeType) else t for t in op.result_types]
-        return MapOp(SymbolRefAttr(name), inputs, types, op.body.clone(), op.kinds)
-
-    def _reduce(self, op: ReduceOp, name: str) -> ReduceOp:
-        type_ = op.result.type
-        return ReduceOp(
-            op.combiner.data,
-            self.trees[op.operand][name],
-            type_.with_leaves(name) if isinstance(type_, TreeType) else type_,
-        )
-
-    def _clone(
-        self, op: MapOp | ReduceOp | CountOp, clones: Sequence[MapOp | ReduceOp | CountOp], names: Sequence[str]
-    ) -> None:
+    def _split(self, op: Operation, split: SplitsByPart) -> None:
         """Insert the op for each part, and collect or combine their results."""
-        self.block.insert_ops_before(list(clones), op)
-        kinds = op.kinds if isinstance(op, MapOp) else [Combiner.NONE]
-        if isinstance(op, ReduceOp):
-            kinds = [op.combiner.data]
-        for i, (result, kind) in enumerate(zip(op.results, kinds, strict=True)):
+        names = self.atoms[split.leaves(op)]
+        operands = [[self._operand(v, name) for v in op.operands] for name in names]
+        clones = [split.part(op, name, values) for name, values in zip(names, operands, strict=True)]
+        self.block.insert_ops_before(clones, op)
+        for i, (result, kind) in enumerate(zip(op.results, split.combiners(op), strict=True)):
             parts = [clone.results[i] for clone in clones]
             for part in parts:
                 part.name_hint = result.name_hint
@@ -220,6 +187,10 @@ class _Splitter:
                 self.trees[result] = dict(zip(names, parts, strict=True))
             else:
                 self.scalars[result] = self._combine(kind, parts, op)
+
+    def _operand(self, value: SSAValue, name: str) -> SSAValue:
+        """The part of a tree, or a scalar."""
+        return self.trees[value][name] if value in self.trees else self.scalars.get(value, value)
 
     def _combine(self, kind: Combiner, parts: Sequence[SSAValue], before: Operation) -> SSAValue:
         table = {Combiner.ADD: arith.AddfOp, Combiner.MAX: arith.MaximumfOp, Combiner.MIN: arith.MinimumfOp}

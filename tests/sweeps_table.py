@@ -10,7 +10,6 @@ from optcc.expressions import parse_optimizer
 from optcc.params import load_params
 from optcc.report import cost_of
 from optcc.runtime.optimizer import CompiledOptimizer
-from optcc.runtime.stages import function_of
 from tests.table import LISTED, Row
 
 FILE = Path(__file__).parents[1] / "docs" / "sweeps.md"
@@ -35,7 +34,7 @@ def compiled(row: Row, params: Any) -> CompiledOptimizer:
 
 def line(row: Row, before: Row | None, params: Any) -> str:
     """One line of the table, after the one of another row."""
-    cost = cost_of(function_of(compiled(row, params).staged.program))
+    cost = cost_of(compiled(row, params).staged.program.step.op)
     moved, floor = (f"{cost.per_parameter(n):.1f}" for n in (cost.bytes, cost.floor))
     assert bool(row.why) == (float(moved) > float(floor)), f"{row.listed}: {moved} bytes, floor {floor}"
     why = "as above" if before and row.why and row.why == before.why else row.why

@@ -23,7 +23,7 @@ optim.leaves @b = ["b" : [4]]
 // CHECK:           %y1 = optim.map over @b
 // CHECK:           optim.yield %x1, %y1, %s1 : !optim.tree<f32, @a>, !optim.tree<f32, @b>, f32
 // CHECK-NEXT:    } -> !optim.tree<f32, @a>, !optim.tree<f32, @b>, f32
-func.func @parts(%g: !T, %mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, f32) {
+func.func @parts(%g: !T, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, f32) {
   %a, %b = optim.split %mu : !T -> !A, !B
   %new, %own, %sum = optim.sweep writes ["mu", "", ""] {
     %x1, %s1 = optim.map over @a (%x = %a : !A) -> (!A, f32 by <add>) {
@@ -59,8 +59,8 @@ optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1]}]
 // CHECK-LABEL: func.func @axis_results
 // CHECK-NEXT:    %rows, %new = optim.sweep writes ["", "params"] {
 // CHECK:         } -> !optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices>
-func.func @axis_results(%p: !optim.tree<f32, @matrices> {optim.slot = "params"}, %c: !optim.tree<f32, @matrices, columns>)
-    -> (!optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices> {optim.slot = "params"}) {
+func.func @axis_results(%p: !optim.tree<f32, @matrices> {optim.slot = #optim.slot<params>}, %c: !optim.tree<f32, @matrices, columns>)
+    -> (!optim.tree<f32, @matrices, rows>, !optim.tree<f32, @matrices> {optim.slot = #optim.slot<params>}) {
   %rows, %new = optim.sweep writes ["", "params"] {
     %r, %u = optim.map over @matrices (%x = %p : !optim.tree<f32, @matrices>, %y = %c : !optim.tree<f32, @matrices, columns>)
         -> (!optim.tree<f32, @matrices, rows> by <add>, !optim.tree<f32, @matrices>) {

@@ -125,7 +125,7 @@ func.func @c5_count(%g: !T) -> !T {
 optim.leaves @all = ["w" : [3, 4]]
 
 // CHECK: error: 'optim.sweep' (C5): "mu" is no slot of the function that holds !optim.tree<f32, @all>
-func.func @c5_unknown_slot(%g: !T {optim.slot = "nu"}) -> !T {
+func.func @c5_unknown_slot(%g: !T {optim.slot = #optim.slot<state ["nu"]>}) -> !T {
   %0 = optim.sweep writes ["mu"] {
     %1 = optim.map over @all (%x = %g : !T) -> (!T) {
       optim.yield %x : f32
@@ -142,7 +142,7 @@ func.func @c5_unknown_slot(%g: !T {optim.slot = "nu"}) -> !T {
 optim.leaves @all = ["w" : [3, 4]]
 
 // CHECK: error: 'optim.sweep' (C5): "mu" is no slot of the function that holds !optim.tree<bf16, @all>
-func.func @c5_element_type(%g: !T {optim.slot = "mu"}) -> !H {
+func.func @c5_element_type(%g: !T {optim.slot = #optim.slot<state ["mu"]>}) -> !H {
   %0 = optim.sweep writes ["mu"] {
     %1 = optim.map over @all (%x = %g : !T) -> (!H) {
       %2 = arith.truncf %x : f32 to bf16
@@ -160,7 +160,7 @@ func.func @c5_element_type(%g: !T {optim.slot = "mu"}) -> !H {
 optim.leaves @all = ["w" : [3, 4]]
 
 // CHECK: error: 'optim.sweep' (C5): "mu" is no slot of the function that holds !optim.tree<f32, @all, per_leaf>
-func.func @c5_extent(%g: !T {optim.slot = "mu"}) -> !P {
+func.func @c5_extent(%g: !T {optim.slot = #optim.slot<state ["mu"]>}) -> !P {
   %0 = optim.sweep writes ["mu"] {
     %1 = optim.map over @all (%x = %g : !T) -> (!P by <add>) {
       optim.yield %x : f32
@@ -179,7 +179,7 @@ optim.leaves @b = ["b" : [4]]
 
 // The slot has to have all leaves of the result.
 // CHECK: error: 'optim.sweep' (C5): "b" is no slot of the function that holds !optim.tree<f32, @all>
-func.func @c5_leaves(%g: !T, %b: !B {optim.slot = "b"}) -> !T {
+func.func @c5_leaves(%g: !T, %b: !B {optim.slot = #optim.slot<state ["b"]>}) -> !T {
   %0 = optim.sweep writes ["b"] {
     %1 = optim.map over @all (%x = %g : !T) -> (!T) {
       optim.yield %x : f32
@@ -195,7 +195,7 @@ func.func @c5_leaves(%g: !T, %b: !B {optim.slot = "b"}) -> !T {
 optim.leaves @all = ["w" : [3, 4]]
 
 // CHECK: error: 'optim.sweep' (C5): "s" is no slot of the function that holds f32
-func.func @c5_scalar(%g: !T, %s: f32 {optim.slot = "s"}) -> f32 {
+func.func @c5_scalar(%g: !T, %s: f32 {optim.slot = #optim.slot<state ["s"]>}) -> f32 {
   %0 = optim.sweep writes ["s"] {
     %1 = optim.map over @all (%x = %g : !T) -> (f32 by <add>) {
       optim.yield %x : f32
@@ -233,7 +233,7 @@ func.func @c1_rows(%r: !R) -> !R {
 optim.leaves @all = ["w" : [3, 4] {rows = [0], columns = [1]}]
 
 // CHECK: error: 'optim.sweep' (C5): "v" is no slot of the function that holds !optim.tree<f32, @all, rows>
-func.func @c5_axis_extent(%g: !M, %c: !C {optim.slot = "v"}) -> !R {
+func.func @c5_axis_extent(%g: !M, %c: !C {optim.slot = #optim.slot<state ["v"]>}) -> !R {
   %0 = optim.sweep writes ["v"] {
     %1 = optim.map over @all (%x = %g : !M) -> (!R by <add>) {
       optim.yield %x : f32

@@ -24,10 +24,10 @@ func.func @integer_elements(%a: !optim.tree<i1, @all>, %b: !optim.tree<i32, @all
   func.return
 }
 
-// GENERIC: arg_attrs = [{optim.slot = "params/all"}], res_attrs = [{optim.slot = "params/all"}]
-// CHECK: func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = "params/all"}) -> (!optim.tree<f32, @all> {optim.slot = "params/all"})
-func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = "params/all"})
-    -> (!optim.tree<f32, @all> {optim.slot = "params/all"}) {
+// GENERIC: arg_attrs = [{optim.slot = #optim.slot<params>}], res_attrs = [{optim.slot = #optim.slot<params>}]
+// CHECK: func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = #optim.slot<params>}) -> (!optim.tree<f32, @all> {optim.slot = #optim.slot<params>})
+func.func @slots(%a: !optim.tree<f32, @all> {optim.slot = #optim.slot<params>})
+    -> (!optim.tree<f32, @all> {optim.slot = #optim.slot<params>}) {
   func.return %a : !optim.tree<f32, @all>
 }
 

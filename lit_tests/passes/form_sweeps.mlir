@@ -21,8 +21,8 @@ optim.leaves @b = ["b" : [4]]
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %mu1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @overwrites_the_slot_of_the_result(%g: !T {optim.slot = "updates"}, %p: !T {optim.slot = "params"}, %mu: !T {optim.slot = "0.mu"})
-    -> (!T {optim.slot = "params"}, !T {optim.slot = "0.mu"}) {
+func.func @overwrites_the_slot_of_the_result(%g: !T {optim.slot = #optim.slot<updates>}, %p: !T {optim.slot = #optim.slot<params>}, %mu: !T {optim.slot = #optim.slot<state ["0", "mu"]>})
+    -> (!T {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["0", "mu"]>}) {
   %new, %mu1 = optim.map over @all (%x = %g : !T, %y = %p : !T, %m = %mu : !T) -> (!T, !T) {
     %a = arith.addf %m, %x : f32
     %b = arith.addf %y, %a : f32
@@ -48,7 +48,7 @@ func.func @overwrites_the_slot_of_the_result(%g: !T {optim.slot = "updates"}, %p
 // CHECK-NEXT:    %p1 = optim.join %a1, %b1 : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %p1, %n : !optim.tree<f32, @all>, f32
 // CHECK-NEXT:  }
-func.func @one_sweep_over_the_parts(%p: !T {optim.slot = "params"}) -> (!T {optim.slot = "params"}, f32) {
+func.func @one_sweep_over_the_parts(%p: !T {optim.slot = #optim.slot<params>}) -> (!T {optim.slot = #optim.slot<params>}, f32) {
   %a, %b = optim.split %p : !T -> !A, !B
   %a1 = optim.map over @a (%x = %a : !A) -> (!A) {
     %y = arith.mulf %x, %x : f32
@@ -83,7 +83,7 @@ func.func @one_sweep_over_the_parts(%p: !T {optim.slot = "params"}) -> (!T {opti
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new : !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @a_sweep_for_each_level(%g: !T, %p: !T {optim.slot = "params"}) -> (!T {optim.slot = "params"}) {
+func.func @a_sweep_for_each_level(%g: !T, %p: !T {optim.slot = #optim.slot<params>}) -> (!T {optim.slot = #optim.slot<params>}) {
   %n = optim.map over @all (%x = %g : !T) -> (!P by <add>) {
     optim.yield %x : f32
   }
@@ -115,7 +115,7 @@ func.func @a_sweep_for_each_level(%g: !T, %p: !T {optim.slot = "params"}) -> (!T
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new : !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @read_earlier(%p: !T {optim.slot = "params"}) -> (!T {optim.slot = "params"}) {
+func.func @read_earlier(%p: !T {optim.slot = #optim.slot<params>}) -> (!T {optim.slot = #optim.slot<params>}) {
   %n = optim.map over @all (%x = %p : !T) -> (f32 by <add>) {
     optim.yield %x : f32
   }
@@ -144,7 +144,7 @@ func.func @read_earlier(%p: !T {optim.slot = "params"}) -> (!T {optim.slot = "pa
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %mu1, %u : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @read_later_by_a_map(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T) {
+func.func @read_later_by_a_map(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %mu1, %n = optim.map over @all (%x = %mu : !T) -> (!T, f32 by <add>) {
     %y = arith.mulf %x, %x : f32
     optim.yield %y, %x : f32, f32
@@ -168,7 +168,7 @@ func.func @read_later_by_a_map(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot =
 // CHECK-NEXT:    %s = optim.call "f"(%mu) : (!optim.tree<f32, @all>) -> f32
 // CHECK-NEXT:    func.return %mu1, %s : !optim.tree<f32, @all>, f32
 // CHECK-NEXT:  }
-func.func @read_later_by_a_call(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, f32) {
+func.func @read_later_by_a_call(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, f32) {
   %mu1 = optim.map over @all (%x = %mu : !T) -> (!T) {
     %y = arith.mulf %x, %x : f32
     optim.yield %y : f32
@@ -188,7 +188,7 @@ func.func @read_later_by_a_call(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot 
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %mu1, %mu : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @returned(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T) {
+func.func @returned(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %mu1 = optim.map over @all (%x = %mu : !T) -> (!T) {
     %y = arith.mulf %x, %x : f32
     optim.yield %y : f32
@@ -207,7 +207,7 @@ func.func @returned(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T)
 // CHECK-NEXT:    } -> !optim.tree<bf16, @all>
 // CHECK-NEXT:    func.return %mu1 : !optim.tree<bf16, @all>
 // CHECK-NEXT:  }
-func.func @another_type(%mu: !T {optim.slot = "mu"}) -> (!H {optim.slot = "mu"}) {
+func.func @another_type(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!H {optim.slot = #optim.slot<state ["mu"]>}) {
   %mu1 = optim.map over @all (%x = %mu : !T) -> (!H) {
     %y = arith.truncf %x : f32 to bf16
     optim.yield %y : bf16
@@ -226,7 +226,7 @@ func.func @another_type(%mu: !T {optim.slot = "mu"}) -> (!H {optim.slot = "mu"})
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %u, %v : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @no_slot(%g: !T, %s: f32 {optim.slot = "s"}) -> (!T {optim.slot = "updates"}, !T) {
+func.func @no_slot(%g: !T, %s: f32 {optim.slot = #optim.slot<state ["s"]>}) -> (!T {optim.slot = #optim.slot<updates>}, !T) {
   %u, %v, %w = optim.map over @all (%x = %g : !T) -> (!T, !T, !T) {
     %y = arith.mulf %x, %x : f32
     optim.yield %x, %y, %x : f32, f32, f32
@@ -245,7 +245,7 @@ func.func @no_slot(%g: !T, %s: f32 {optim.slot = "s"}) -> (!T {optim.slot = "upd
 // CHECK-NEXT:    } -> !optim.tree<f32, @all, per_leaf>
 // CHECK-NEXT:    func.return %n1 : !optim.tree<f32, @all, per_leaf>
 // CHECK-NEXT:  }
-func.func @combined_result(%g: !T, %n: !P {optim.slot = "norm"}) -> (!P {optim.slot = "norm"}) {
+func.func @combined_result(%g: !T, %n: !P {optim.slot = #optim.slot<state ["norm"]>}) -> (!P {optim.slot = #optim.slot<state ["norm"]>}) {
   %n1 = optim.map over @all (%x = %g : !T, %y = %n : !P) -> (!P by <add>) {
     %z = arith.mulf %x, %y : f32
     optim.yield %z : f32
@@ -311,7 +311,7 @@ optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = 
 // CHECK-NEXT:    } -> !optim.tree<f32, @matrices>
 // CHECK-NEXT:    func.return %new : !optim.tree<f32, @matrices>
 // CHECK-NEXT:  }
-func.func @axis_results(%p: !M {optim.slot = "params"}) -> (!M {optim.slot = "params"}) {
+func.func @axis_results(%p: !M {optim.slot = #optim.slot<params>}) -> (!M {optim.slot = #optim.slot<params>}) {
   %r = optim.map over @matrices (%x = %p : !M) -> (!R by <add>) {
     optim.yield %x : f32
   }

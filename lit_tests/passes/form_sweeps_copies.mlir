@@ -23,8 +23,8 @@ optim.leaves @b = ["b" : [4]]
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @stored_by_the_map_that_reads_it(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "params"}, !T {optim.slot = "old"}) {
+func.func @stored_by_the_map_that_reads_it(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["old"]>}) {
   %new = optim.map over @all (%x = %g : !T, %q = %old : !T, %y = %p : !T) -> (!T) {
     %0 = arith.subf %x, %q : f32
     %1 = arith.addf %y, %0 : f32
@@ -50,8 +50,8 @@ func.func @stored_by_the_map_that_reads_it(%g: !T {optim.slot = "updates"}, %old
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %u, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @stored_by_the_last_reader_of_the_old_value(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"})
-    -> (!T {optim.slot = "updates"}, !T {optim.slot = "old"}) {
+func.func @stored_by_the_last_reader_of_the_old_value(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>})
+    -> (!T {optim.slot = #optim.slot<updates>}, !T {optim.slot = #optim.slot<state ["old"]>}) {
   %n = optim.map over @all (%x = %g : !T) -> (f32 by <add>) {
     optim.yield %x : f32
   }
@@ -79,8 +79,8 @@ func.func @stored_by_the_last_reader_of_the_old_value(%g: !T {optim.slot = "upda
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @stored_where_it_is_read(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "params"}, !T {optim.slot = "old"}) {
+func.func @stored_where_it_is_read(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["old"]>}) {
   %n = optim.map over @all (%x = %g : !T) -> (f32 by <add>) {
     optim.yield %x : f32
   }
@@ -109,8 +109,8 @@ func.func @stored_where_it_is_read(%g: !T {optim.slot = "updates"}, %old: !T {op
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %old_1, %older_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @history(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %older: !T {optim.slot = "older"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "params"}, !T {optim.slot = "old"}, !T {optim.slot = "older"}) {
+func.func @history(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %older: !T {optim.slot = #optim.slot<state ["older"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["old"]>}, !T {optim.slot = #optim.slot<state ["older"]>}) {
   %n = optim.map over @all (%x = %g : !T) -> (f32 by <add>) {
     optim.yield %x : f32
   }
@@ -142,8 +142,8 @@ func.func @history(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"
 // CHECK-NEXT:    %again = optim.join %oa_1, %ob_1 : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %again : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @parts(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "params"}, !T {optim.slot = "old"}) {
+func.func @parts(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["old"]>}) {
   %oa, %ob = optim.split %old : !T -> !A, !B
   %pa, %pb = optim.split %p : !T -> !A, !B
   %na = optim.map over @a (%y = %pa : !A, %q = %oa : !A) -> (!A) {
@@ -175,8 +175,8 @@ func.func @parts(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"},
 // CHECK-NEXT:    %mixed_1 = optim.join %oa_1, %ob : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %mixed_1, %s : !optim.tree<f32, @a>, !optim.tree<f32, @all>, f32
 // CHECK-NEXT:  }
-func.func @one_part(%g: !A {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %p: !A {optim.slot = "params"})
-    -> (!A {optim.slot = "params"}, !T {optim.slot = "old"}, f32) {
+func.func @one_part(%g: !A {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !A {optim.slot = #optim.slot<params>})
+    -> (!A {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["old"]>}, f32) {
   %oa, %ob = optim.split %old : !T -> !A, !B
   %new = optim.map over @a (%y = %p : !A, %x = %g : !A) -> (!A) {
     %0 = arith.subf %y, %x : f32
@@ -198,8 +198,8 @@ func.func @one_part(%g: !A {optim.slot = "updates"}, %old: !T {optim.slot = "old
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @stored_by_the_last_map(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "params"}, !T {optim.slot = "old"}) {
+func.func @stored_by_the_last_map(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<params>}, !T {optim.slot = #optim.slot<state ["old"]>}) {
   %new = optim.map over @all (%y = %p : !T) -> (!T) {
     %0 = arith.mulf %y, %y : f32
     optim.yield %0 : f32
@@ -228,8 +228,8 @@ func.func @stored_by_the_last_map(%g: !T {optim.slot = "updates"}, %old: !T {opt
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %g, %old_1, %older_1, %n1, %b1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all, per_leaf>, !optim.tree<f32, @b>
 // CHECK-NEXT:  }
-func.func @no_map(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}, %older: !T {optim.slot = "older"}, %n: !P, %b: !B)
-    -> (!T {optim.slot = "updates"}, !T {optim.slot = "old"}, !T {optim.slot = "older"}, !P, !B) {
+func.func @no_map(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %older: !T {optim.slot = #optim.slot<state ["older"]>}, %n: !P, %b: !B)
+    -> (!T {optim.slot = #optim.slot<updates>}, !T {optim.slot = #optim.slot<state ["old"]>}, !T {optim.slot = #optim.slot<state ["older"]>}, !P, !B) {
   %n1 = optim.map over @all (%x = %n : !P) -> (!P) {
     %0 = arith.mulf %x, %x : f32
     optim.yield %0 : f32
@@ -251,7 +251,7 @@ func.func @no_map(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"}
 // CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %a_1, %b_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @exchange(%a: !T {optim.slot = "a"}, %b: !T {optim.slot = "b"}) -> (!T {optim.slot = "a"}, !T {optim.slot = "b"}) {
+func.func @exchange(%a: !T {optim.slot = #optim.slot<state ["a"]>}, %b: !T {optim.slot = #optim.slot<state ["b"]>}) -> (!T {optim.slot = #optim.slot<state ["a"]>}, !T {optim.slot = #optim.slot<state ["b"]>}) {
   func.return %b, %a : !T, !T
 }
 
@@ -266,8 +266,8 @@ func.func @exchange(%a: !T {optim.slot = "a"}, %b: !T {optim.slot = "b"}) -> (!T
 // CHECK-NEXT:    %s = optim.call "f"(%old, %n) : (!optim.tree<f32, @all>, f32) -> f32
 // CHECK-NEXT:    func.return %s, %old_1 : f32, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @old_value_in_a_call(%g: !T {optim.slot = "updates"}, %old: !T {optim.slot = "old"})
-    -> (f32, !T {optim.slot = "old"}) {
+func.func @old_value_in_a_call(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>})
+    -> (f32, !T {optim.slot = #optim.slot<state ["old"]>}) {
   %n = optim.map over @all (%x = %g : !T) -> (f32 by <add>) {
     optim.yield %x : f32
   }
@@ -279,7 +279,7 @@ func.func @old_value_in_a_call(%g: !T {optim.slot = "updates"}, %old: !T {optim.
 // CHECK-LABEL: func.func @no_slot_for_the_copy(
 // CHECK-NEXT:    func.return %g, %g, %g, %n, %g : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all, per_leaf>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @no_slot_for_the_copy(%g: !T {optim.slot = "updates"}, %h: !H {optim.slot = "half"}, %n: !P {optim.slot = "n"}, %m: !P {optim.slot = "m"})
-    -> (!T, !T {optim.slot = "half"}, !T {optim.slot = "none"}, !P {optim.slot = "m"}, !T {optim.slot = "updates"}) {
+func.func @no_slot_for_the_copy(%g: !T {optim.slot = #optim.slot<updates>}, %h: !H {optim.slot = #optim.slot<state ["half"]>}, %n: !P {optim.slot = #optim.slot<state ["n"]>}, %m: !P {optim.slot = #optim.slot<state ["m"]>})
+    -> (!T, !T {optim.slot = #optim.slot<state ["half"]>}, !T {optim.slot = #optim.slot<state ["none"]>}, !P {optim.slot = #optim.slot<state ["m"]>}, !T {optim.slot = #optim.slot<updates>}) {
   func.return %g, %g, %g, %n, %g : !T, !T, !T, !P, !T
 }

@@ -11,7 +11,7 @@ optim.leaves @b = ["b" : [4]]
 
 // CHECK-LABEL: func.func @returned(
 // CHECK:         optim.sweep writes [""]
-func.func @returned(%a: !A {optim.slot = "mu"}, %b: !B) -> (!A {optim.slot = "mu"}, !T) {
+func.func @returned(%a: !A {optim.slot = #optim.slot<state ["mu"]>}, %b: !B) -> (!A {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %t = optim.join %a, %b : !A, !B -> !T
   %a1 = optim.map over @a (%x = %a : !A) -> (!A) {
     %y = arith.mulf %x, %x : f32
@@ -24,7 +24,7 @@ func.func @returned(%a: !A {optim.slot = "mu"}, %b: !B) -> (!A {optim.slot = "mu
 // CHECK-LABEL: func.func @read_before(
 // CHECK:         optim.join
 // CHECK:         optim.sweep writes ["mu"]
-func.func @read_before(%a: !A {optim.slot = "mu"}, %b: !B) -> (!A {optim.slot = "mu"}) {
+func.func @read_before(%a: !A {optim.slot = #optim.slot<state ["mu"]>}, %b: !B) -> (!A {optim.slot = #optim.slot<state ["mu"]>}) {
   %t = optim.join %a, %b : !A, !B -> !T
   %s = optim.call "f"(%t) : (!T) -> f32
   %a1 = optim.map over @a (%x = %a : !A, %z = %s : f32) -> (!A) {

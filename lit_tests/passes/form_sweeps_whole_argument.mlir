@@ -11,7 +11,7 @@ optim.leaves @b = ["b" : [4]]
 
 // CHECK-LABEL: func.func @whole_read_later
 // CHECK:         optim.sweep writes [""]
-func.func @whole_read_later(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, f32) {
+func.func @whole_read_later(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, f32) {
   %a, %b = optim.split %mu : !T -> !A, !B
   %a1 = optim.map over @a (%x = %a : !A) -> (!A) {
     %y = arith.mulf %x, %x : f32

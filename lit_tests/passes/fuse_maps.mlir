@@ -481,7 +481,7 @@ optim.leaves @stats = ["" : [1]]
 // CHECK-NEXT:    %s = optim.pack %m : f32 -> !optim.tree<f32, @stats>
 // CHECK-NEXT:    func.return %new, %v, %s : !optim.tree<f32, @matrices>, !optim.tree<f32, @v_row>, !optim.tree<f32, @stats>
 // CHECK-NEXT:  }
-func.func @reshape_and_pack_of_folds(%g: !M, %p: !M {optim.slot = "params"}) -> (!M {optim.slot = "params"}, !V, !optim.tree<f32, @stats>) {
+func.func @reshape_and_pack_of_folds(%g: !M, %p: !M {optim.slot = #optim.slot<params>}) -> (!M {optim.slot = #optim.slot<params>}, !V, !optim.tree<f32, @stats>) {
   %new = optim.map over @matrices (%x = %g : !M, %y = %p : !M) -> (!M) {
     %z = arith.addf %x, %y : f32
     optim.yield %z : f32

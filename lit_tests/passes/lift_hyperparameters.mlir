@@ -11,7 +11,7 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // CHECK-NEXT:    %rest = arith.truncf %d : f64 to f32
 // CHECK-NEXT:    func.return %rest : f32
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func @moves_arithmetic_to_the_host(%nu: !optim.tree<f32, @all> {optim.slot = "0.nu"}, %rest: f32 {optim.slot = "hyper.0"}) -> (!optim.tree<f32, @all> {optim.slot = "0.nu"})
+// CHECK-LABEL: func.func @moves_arithmetic_to_the_host(%nu: !optim.tree<f32, @all> {optim.slot = #optim.slot<state ["0", "nu"]>}, %rest: f32 {optim.slot = #optim.slot<hyper at [0]>}) -> (!optim.tree<f32, @all> {optim.slot = #optim.slot<state ["0", "nu"]>})
 // CHECK-NEXT:    %one = arith.constant 1.000000e+00 : f64
 // CHECK-NEXT:    %u = optim.map over @all (%x = %nu : !optim.tree<f32, @all>, %r = %rest : f32) -> (!optim.tree<f32, @all>) {
 // CHECK-NEXT:      %y = arith.mulf %x, %r : f32
@@ -19,7 +19,7 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @moves_arithmetic_to_the_host(%nu: !T {optim.slot = "0.nu"}) -> (!T {optim.slot = "0.nu"}) {
+func.func @moves_arithmetic_to_the_host(%nu: !T {optim.slot = #optim.slot<state ["0", "nu"]>}) -> (!T {optim.slot = #optim.slot<state ["0", "nu"]>}) {
   %one = arith.constant 1.0 : f64
   %b2 = optim.hyper "0.b2" = 0.999 : f64
   %d = arith.subf %one, %b2 : f64
@@ -37,13 +37,13 @@ func.func @moves_arithmetic_to_the_host(%nu: !T {optim.slot = "0.nu"}) -> (!T {o
 // CHECK-NEXT:    %sq = arith.mulf %b1, %b1 : f32
 // CHECK-NEXT:    func.return %b1, %sq : f32, f32
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func @appends_arguments(%count: i32 {optim.slot = "count"}, %x: f32, %b1: f32 {optim.slot = "hyper.0"}, %sq: f32 {optim.slot = "hyper.1"}) -> (f32 {optim.slot = "y"}, f32)
+// CHECK-LABEL: func.func @appends_arguments(%count: i32 {optim.slot = #optim.slot<state ["count"]>}, %x: f32, %b1: f32 {optim.slot = #optim.slot<hyper at [0]>}, %sq: f32 {optim.slot = #optim.slot<hyper at [1]>}) -> (f32 {optim.slot = #optim.slot<state ["y"]>}, f32)
 // CHECK-NEXT:    %t = arith.sitofp %count : i32 to f32
 // CHECK-NEXT:    %p = math.powf %b1, %t : f32
 // CHECK-NEXT:    %y = arith.mulf %sq, %x : f32
 // CHECK-NEXT:    func.return %p, %y : f32, f32
 // CHECK-NEXT:  }
-func.func @appends_arguments(%count: i32 {optim.slot = "count"}, %x: f32) -> (f32 {optim.slot = "y"}, f32) {
+func.func @appends_arguments(%count: i32 {optim.slot = #optim.slot<state ["count"]>}, %x: f32) -> (f32 {optim.slot = #optim.slot<state ["y"]>}, f32) {
   %b1 = optim.hyper "b1" = 0.9 : f32
   %sq = arith.mulf %b1, %b1 : f32
   %t = arith.sitofp %count : i32 to f32
@@ -56,7 +56,7 @@ func.func @appends_arguments(%count: i32 {optim.slot = "count"}, %x: f32) -> (f3
 // CHECK-NEXT:    %lr = optim.hyper "lr" : f64
 // CHECK-NEXT:    func.return %lr : f64
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func @lifts_a_result(%lr: f64 {optim.slot = "hyper.0"}) -> f64
+// CHECK-LABEL: func.func @lifts_a_result(%lr: f64 {optim.slot = #optim.slot<hyper at [0]>}) -> f64
 // CHECK-NEXT:    func.return %lr : f64
 // CHECK-NEXT:  }
 func.func @lifts_a_result() -> f64 {
@@ -70,7 +70,7 @@ func.func @lifts_a_result() -> f64 {
 // CHECK-NEXT:    %two = arith.constant 2.000000e+00 : f32
 // CHECK-NEXT:    func.return %lr : f32
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func @keeps_step_arithmetic(%count: i32, %lr: f32 {optim.slot = "hyper.0"}) -> (f32, f32)
+// CHECK-LABEL: func.func @keeps_step_arithmetic(%count: i32, %lr: f32 {optim.slot = #optim.slot<hyper at [0]>}) -> (f32, f32)
 // CHECK-NEXT:    %t = arith.sitofp %count : i32 to f32
 // CHECK-NEXT:    %y = arith.mulf %lr, %t : f32
 // CHECK-NEXT:    %two = arith.constant 2.000000e+00 : f32
@@ -91,7 +91,7 @@ func.func @keeps_step_arithmetic(%count: i32) -> (f32, f32) {
 // CHECK-NEXT:    %c = optim.hyper "fill" = 1.000000e-01 : f32
 // CHECK-NEXT:    func.return %c : f32
 // CHECK-NEXT:  }
-// CHECK-LABEL: func.func @keeps_maps(%c: f32 {optim.slot = "hyper.0"}) -> !optim.tree<f32, @all>
+// CHECK-LABEL: func.func @keeps_maps(%c: f32 {optim.slot = #optim.slot<hyper at [0]>}) -> !optim.tree<f32, @all>
 // CHECK-NEXT:    %u = optim.map over @all (%x = %c : f32) -> (!optim.tree<f32, @all>) {
 // CHECK-NEXT:      optim.yield %x : f32
 // CHECK-NEXT:    }

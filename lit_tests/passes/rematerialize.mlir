@@ -28,7 +28,7 @@ optim.leaves @b = ["b" : [4]]
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %mu1, %new : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @reads_what_is_stored(%g: !T, %mu: !T {optim.slot = "mu"}, %p: !T) -> (!T {optim.slot = "mu"}, !T) {
+func.func @reads_what_is_stored(%g: !T, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}, %p: !T) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %mu1, %u, %n = optim.map over @all (%x = %g : !T, %m = %mu : !T) -> (!T, !T, !P by <add>) {
     %a = arith.addf %m, %x : f32
     %b = math.sqrt %a : f32
@@ -65,7 +65,7 @@ func.func @reads_what_is_stored(%g: !T, %mu: !T {optim.slot = "mu"}, %p: !T) -> 
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %mu1_1, %new : !optim.tree<bf16, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @does_not_read_rounded_values(%g: !H, %mu: !H {optim.slot = "mu"}) -> (!H {optim.slot = "mu"}, !T) {
+func.func @does_not_read_rounded_values(%g: !H, %mu: !H {optim.slot = #optim.slot<state ["mu"]>}) -> (!H {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %mu1, %u, %n = optim.map over @all (%x = %g : !H, %m = %mu : !H) -> (!H, !T, f32 by <add>) {
     %x1 = arith.extf %x : bf16 to f32
     %m1 = arith.extf %m : bf16 to f32
@@ -279,7 +279,7 @@ func.func @two_trees(%g: !T, %h: !T) -> !T {
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %mu1, %new : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @keeps_a_store_that_nothing_waits_for(%g: !T, %mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T) {
+func.func @keeps_a_store_that_nothing_waits_for(%g: !T, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %mu1, %n = optim.map over @all (%x = %g : !T, %m = %mu : !T) -> (!T, f32 by <add>) {
     %a = arith.addf %m, %x : f32
     optim.yield %a, %x : f32, f32
@@ -302,7 +302,7 @@ func.func @keeps_a_store_that_nothing_waits_for(%g: !T, %mu: !T {optim.slot = "m
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %mu1 : !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @keeps_a_store_behind_all_readers(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}) {
+func.func @keeps_a_store_behind_all_readers(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}) {
   %n = optim.map over @all (%m = %mu : !T) -> (f32 by <add>) {
     optim.yield %m : f32
   }
@@ -326,7 +326,7 @@ func.func @keeps_a_store_behind_all_readers(%mu: !T {optim.slot = "mu"}) -> (!T 
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %mu1_1, %new : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
-func.func @moves_a_store_behind_the_last_reader(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T) {
+func.func @moves_a_store_behind_the_last_reader(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %mu1, %n = optim.map over @all (%m = %mu : !T) -> (!T, f32 by <add>) {
     %a = arith.mulf %m, %m : f32
     optim.yield %a, %m : f32, f32
@@ -351,7 +351,7 @@ func.func @moves_a_store_behind_the_last_reader(%mu: !T {optim.slot = "mu"}) -> 
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %mu1, %new, %v : !optim.tree<f32, @all>, !optim.tree<f32, @all>, f32
 // CHECK-NEXT:  }
-func.func @keeps_a_store_that_is_used(%mu: !T {optim.slot = "mu"}) -> (!T {optim.slot = "mu"}, !T, f32) {
+func.func @keeps_a_store_that_is_used(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, !T, f32) {
   %mu1, %n = optim.map over @all (%m = %mu : !T) -> (!T, f32 by <add>) {
     %a = arith.mulf %m, %m : f32
     optim.yield %a, %m : f32, f32

@@ -8,7 +8,7 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 
 // CHECK-LABEL: func.func @made_by_a_per_leaf_map
 // CHECK:         func.return
-func.func @made_by_a_per_leaf_map(%g: !T, %s: !P {optim.slot = "s"}) -> (!P {optim.slot = "s"}, !T) {
+func.func @made_by_a_per_leaf_map(%g: !T, %s: !P {optim.slot = #optim.slot<state ["s"]>}) -> (!P {optim.slot = #optim.slot<state ["s"]>}, !T) {
   %s1 = optim.map over @all (%x = %s : !P) -> (!P) {
     %y = arith.mulf %x, %x : f32
     optim.yield %y : f32
@@ -22,7 +22,7 @@ func.func @made_by_a_per_leaf_map(%g: !T, %s: !P {optim.slot = "s"}) -> (!P {opt
 
 // CHECK-LABEL: func.func @made_by_a_fold
 // CHECK:         func.return
-func.func @made_by_a_fold(%g: !T, %s: !P {optim.slot = "s"}) -> (!P {optim.slot = "s"}, !T) {
+func.func @made_by_a_fold(%g: !T, %s: !P {optim.slot = #optim.slot<state ["s"]>}) -> (!P {optim.slot = #optim.slot<state ["s"]>}, !T) {
   %s1 = optim.map over @all (%x = %g : !T) -> (!P by <add>) {
     optim.yield %x : f32
   }

@@ -19,9 +19,9 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // UPDATE-LABEL: func.func @update(
 // UPDATE:         optim.sweep writes ["mu", "nu", "updates"] {
 // UPDATE-NOT:     optim.sweep
-func.func @update(%g: !T {optim.slot = "updates"}, %count: i32 {optim.slot = "count"}, %mu: !T {optim.slot = "mu"},
-                  %nu: !T {optim.slot = "nu"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "updates"}, i32 {optim.slot = "count"}, !T {optim.slot = "mu"}, !T {optim.slot = "nu"}) {
+func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %count: i32 {optim.slot = #optim.slot<state ["count"]>}, %mu: !T {optim.slot = #optim.slot<state ["mu"]>},
+                  %nu: !T {optim.slot = #optim.slot<state ["nu"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<updates>}, i32 {optim.slot = #optim.slot<state ["count"]>}, !T {optim.slot = #optim.slot<state ["mu"]>}, !T {optim.slot = #optim.slot<state ["nu"]>}) {
   %one = arith.constant 1.0 : f64
   %b1 = optim.hyper "0.b1" = 0.9 : f64
   %b2 = optim.hyper "0.b2" = 0.999 : f64

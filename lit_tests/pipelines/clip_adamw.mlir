@@ -15,8 +15,8 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // CHECK:         } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NOT:     optim.map
 // CHECK-NOT:     optim.sweep
-func.func @update(%g: !T {optim.slot = "updates"}, %mu: !T {optim.slot = "mu"}, %nu: !T {optim.slot = "nu"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "updates"}, !T {optim.slot = "mu"}, !T {optim.slot = "nu"}) {
+func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}, %nu: !T {optim.slot = #optim.slot<state ["nu"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<updates>}, !T {optim.slot = #optim.slot<state ["mu"]>}, !T {optim.slot = #optim.slot<state ["nu"]>}) {
   %max_norm = optim.hyper "0.max_norm" = 1.0 : f32
   %b1 = optim.hyper "1.b1" = 0.9 : f32
   %b2 = optim.hyper "1.b2" = 0.999 : f32

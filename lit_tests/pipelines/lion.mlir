@@ -20,8 +20,8 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // CHECK-NEXT:        %[[NEW:.*]] = arith.truncf %[[SUM]] : f32 to bf16
 // CHECK-NEXT:        optim.yield %[[MU]], %[[NEW]] : bf16, bf16
 // CHECK-NOT:     optim.sweep
-func.func @update(%g: !T {optim.slot = "updates"}, %mu: !T {optim.slot = "mu"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "updates"}, !T {optim.slot = "mu"}) {
+func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<updates>}, !T {optim.slot = #optim.slot<state ["mu"]>}) {
   %b1 = optim.hyper "0.b1" = 0.9 : f32
   %b2 = optim.hyper "0.b2" = 0.99 : f32
   %lr = optim.hyper "1.learning_rate" = -1.0e-3 : f32

@@ -16,7 +16,7 @@ optim.leaves @rest = ["b" : [4]]
 // CHECK-NOT:     optim.sweep
 // CHECK:         %[[NEW:.*]] = optim.join
 // CHECK-NEXT:    func.return %[[NEW]] : !optim.tree<f32, @all>
-func.func @update(%g: !T {optim.slot = "updates"}, %p: !T {optim.slot = "params"}) -> (!T {optim.slot = "updates"}) {
+func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %p: !T {optim.slot = #optim.slot<params>}) -> (!T {optim.slot = #optim.slot<updates>}) {
   %wd = optim.hyper "0.weight_decay" = 1.0e-4 : f32
   %lr = optim.hyper "1.learning_rate" = -1.0e-3 : f32
   %g0, %g1 = optim.split %g : !T -> !D, !R

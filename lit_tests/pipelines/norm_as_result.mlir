@@ -10,8 +10,8 @@ optim.leaves @all = ["w" : [3, 4]]
 // CHECK:         optim.sweep
 // CHECK:         math.sqrt
 // CHECK-NOT:     optim.sweep
-func.func @update(%g: !T {optim.slot = "updates"}, %p: !T {optim.slot = "params"})
-    -> (!T {optim.slot = "updates"}, f32 {optim.slot = "norm"}) {
+func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %p: !T {optim.slot = #optim.slot<params>})
+    -> (!T {optim.slot = #optim.slot<updates>}, f32 {optim.slot = #optim.slot<state ["norm"]>}) {
   %sum = optim.map over @all (%x = %g : !T) -> (f32 by <add>) {
     %0 = arith.mulf %x, %x : f32
     optim.yield %0 : f32

@@ -7,7 +7,7 @@ optim.leaves @all = ["w" : [3, 4]]
 
 // CHECK:          optim.sweep writes ["updates"]
 // CHECK-NOT:      optim.sweep
-func.func @update(%g: !T {optim.slot = "updates"}) -> (!T {optim.slot = "updates"}) {
+func.func @update(%g: !T {optim.slot = #optim.slot<updates>}) -> (!T {optim.slot = #optim.slot<updates>}) {
   %u = optim.map over @all (%x = %g : !T) -> (!T) {
     %y = arith.addf %x, %x : f32
     optim.yield %y : f32

@@ -11,6 +11,7 @@ import click
 from optcc.cli.compile import compile_command, report_command
 from optcc.cli.listing import list_command
 from optcc.cli.opt import opt_command
+from optcc.cli.run import run_command
 from optcc.errors import OptccError
 
 INTERRUPTED = 130
@@ -66,7 +67,7 @@ def app() -> None:
     """
 
 
-for _command in (compile_command, opt_command, report_command, list_command):
+for _command in (compile_command, opt_command, report_command, run_command, list_command):
     app.add_command(_command)
 
 

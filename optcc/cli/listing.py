@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
+from optcc.errors import PluginError
 
 KINDS = ("optimizers", "transforms", "schedules", "passes", "pipelines", "params")
 EVERYTHING = "all"
@@ -19,52 +19,86 @@ XDSL_PASSES = {"cse": "Share equal pure ops. From xDSL.", "dce": "Drop unused pu
 """xDSL's own passes have no documentation to show."""
 
 
+@dataclass(frozen=True)
+class Section:
+    """One table: its title, its columns, and a cell for each of them in every row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def plain(self) -> str:
+        """For a pipe: a line for each row, columns aligned, no blanks at the end."""
+        rows = [self.columns, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join(line.rstrip() for line in (self.title, *lines)) + "\n"
+
+    def rich(self) -> str:
+        """For a terminal: cells folded to its width."""
+        from rich.table import Table
+        from rich.text import Text
+
+        from optcc.cli.console import output_console
+
+        table = Table(title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column in self.columns:
+            table.add_column(column, overflow="fold")
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        console = output_console()
+        with console.capture() as captured:  # rich itself would end the process when the reader of the output is gone
+            console.print(table)
+        return captured.get()
+
+
+class Calls(Section):
+    """Functions. Their signatures are of very different lengths, so that in a pipe nothing is aligned behind them."""
+
+    def plain(self) -> str:
+        rows = (f"{name}{arguments}  {what}".rstrip() for name, arguments, what in self.rows)
+        return "\n".join((self.title, *rows)) + "\n"
+
+
 @click.command("list")
 @click.argument("kind", type=click.Choice([*KINDS, EVERYTHING]), default=EVERYTHING)
 def list_command(kind: str) -> None:
     """List what can be named in expressions, in pipelines and as parameters."""
-    from optcc.cli.console import output_console
-
-    console = output_console()
-    with console.capture() as captured:  # rich itself would end the process when the reader of the output is gone
-        for one in KINDS if kind == EVERYTHING else (kind,):
-            console.print(_table(one))
-        if kind == EVERYTHING:
-            console.print(_native())
-    click.echo(captured.get(), nl=False)
+    for one in KINDS if kind == EVERYTHING else (kind,):
+        section = _section(one)
+        click.echo(section.rich() if sys.stdout.isatty() else section.plain(), nl=False)
+    if kind == EVERYTHING:
+        click.echo(_native())
 
 
-def _table(kind: str) -> Table:
+def _section(kind: str) -> Section:
     match kind:
         case "passes":
-            return _passes()
+            return Section(kind, ("name", "what it does"), list(_passes()))
         case "pipelines":
-            return _pipelines()
+            return Section(kind, ("name", "passes"), list(_pipelines()))
         case "params":
-            return _presets()
+            return Section(kind, ("name", "leaves", "parameters", "dtype", "source"), list(_presets()))
         case _:
-            return _functions(kind)
+            return Calls(kind, ("name", "arguments", "what it does"), list(_functions(kind)))
 
 
-def _new_table(title: str, *columns: str) -> Table:
-    from rich.table import Table
+def _functions(kind: str) -> Iterator[tuple[str, ...]]:
+    from optcc.expressions.functions import GROUP, callables, signature_of
+    from optcc.plugins import plugins
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _functions(kind: str) -> Table:
-    from rich.text import Text
-
-    from optcc.expressions.functions import callables, signature_of
-
-    table = _new_table(kind, "name", "arguments", "what it does")
-    for name, function in callables().items():
+    functions: dict[str, tuple[Callable[..., Any], str]] = {name: (f, "") for name, f in callables().items()}
+    for name, plugin in plugins(GROUP, callables()).items():
+        try:
+            functions[name] = plugin.load(), f" From {plugin.distribution}."  # type: ignore[assignment]
+            signature_of(functions[name][0])
+        except (PluginError, TypeError, ValueError) as error:
+            functions.pop(name, None)
+            if kind == "transforms":
+                yield name, "", f"Cannot be used: {str(error).splitlines()[0]}"
+    for name, (function, origin) in sorted(functions.items()):
         if _kind(function) == kind:
-            table.add_row(name, Text(signature_of(name)), Text(_first_line(function)))
-    return table
+            yield name, signature_of(function), _first_line(function) + origin
 
 
 def _kind(function: Callable[..., Any]) -> str:
@@ -75,48 +109,44 @@ def _kind(function: Callable[..., Any]) -> str:
     return "optimizers" if first == "learning_rate" and function.__name__ != "scale_by_learning_rate" else "transforms"
 
 
-def _passes() -> Table:
-    from rich.text import Text
+def _passes() -> Iterator[tuple[str, ...]]:
+    from optcc.passes import PASSES, known_passes, usage
+    from optcc.passes.registry import GROUP
+    from optcc.plugins import plugins
 
-    from optcc.passes import PASSES
+    origins = {name: f" From {plugin.distribution}." for name, plugin in plugins(GROUP, PASSES).items()}
+    for name, load in sorted(known_passes().items()):
+        try:
+            one = load()
+        except PluginError as error:
+            yield name, f"Cannot be used: {str(error).splitlines()[0]}"
+        else:
+            yield usage(one), (XDSL_PASSES.get(name) or _first_line(one)) + origins.get(name, "")
 
-    table = _new_table("passes", "name", "what it does")
-    for name, one in sorted(PASSES.items()):
-        table.add_row(name, Text(XDSL_PASSES.get(name) or _first_line(one)))
-    return table
 
-
-def _pipelines() -> Table:
-    from rich.text import Text
-
+def _pipelines() -> Iterator[tuple[str, ...]]:
     from optcc.passes import PIPELINES
 
-    table = _new_table("pipelines", "name", "passes")
     for name, passes in PIPELINES.items():
-        table.add_row(name, Text(",".join(str(one.pipeline_pass_spec()) for one in passes)))
-    return table
+        yield name, ",".join(str(one.pipeline_pass_spec()) for one in passes)
 
 
-def _presets() -> Table:
+def _presets() -> Iterator[tuple[str, ...]]:
     import jax
 
     from optcc.params.presets import PRESETS
 
-    table = _new_table("params", "name", "leaves", "parameters", "dtype", "source")
     for name, preset in PRESETS.items():
         leaves = jax.tree.leaves(preset.build())
         count = sum(math.prod(leaf.shape) for leaf in leaves)
-        table.add_row(name, str(len(leaves)), f"{count:,}", _unique(str(x.dtype) for x in leaves), preset.source)
-    return table
+        yield name, str(len(leaves)), f"{count:,}", _unique(str(x.dtype) for x in leaves), preset.source
 
 
-def _native() -> Text:
-    from rich.text import Text
-
+def _native() -> str:
     from optcc.runtime.native import unavailable_reason
 
     reason = unavailable_reason()
-    return Text(f"native CPU kernels: not available: {reason}" if reason else "native CPU kernels: available")
+    return f"native CPU kernels: not available: {reason}" if reason else "native CPU kernels: available"
 
 
 def _unique(names: Iterable[str]) -> str:

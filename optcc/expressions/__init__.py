@@ -2,7 +2,9 @@
 
 Allowed are calls to optcc's public transformations, optimizers, wrappers and schedules, by name or as `optcc.name` or
 `optax.name`, with literals as arguments: numbers and arithmetic on them, strings, None, True, False, lists, tuples and
-dicts of literals, and dtypes as `bfloat16` or `jnp.bfloat16`. Anything else is an ExpressionError.
+dicts of literals, and dtypes as `bfloat16` or `jnp.bfloat16`. `module:function(...)` calls a function of the user's in
+the same way. Installed distributions add functions by entry points of the group `optcc.transforms`. Anything else is an
+ExpressionError.
 """
 
 from __future__ import annotations

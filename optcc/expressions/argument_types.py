@@ -29,7 +29,7 @@ def hints_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     target = inspect.unwrap(function)
     try:
         return get_type_hints(target.__init__ if isinstance(target, type) else target)
-    except NameError:  # a type that is imported for type checkers only
+    except (NameError, TypeError, AttributeError):  # a type that is imported for type checkers only
         return {}
 
 

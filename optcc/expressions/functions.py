@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from optcc.plugins import plugins
+
+GROUP = "optcc.transforms"
+"""The group of entry points, each the name of a transformation and its function."""
 FAMILIES = ("transforms", "wrappers", "schedules")
 """The packages of optcc whose public functions may be called."""
 
@@ -24,6 +28,27 @@ def callables() -> Mapping[str, Callable[..., Any]]:
             if inspect.isfunction(function) and family(function) in FAMILIES and not name.startswith("_"):
                 found[name] = function
     return dict(sorted(found.items()))
+
+
+def known_names() -> tuple[str, ...]:
+    """The names of all functions. Raises PluginError for a plug-in with a name that is taken."""
+    return (*callables(), *plugins(GROUP, callables()))
+
+
+def find(name: str) -> Callable[..., Any] | None:
+    """The function of a name, ours or a plug-in's; None if there is none. Raises PluginError for a broken plug-in."""
+    added = plugins(GROUP, callables())
+    if name not in added:
+        return callables().get(name)
+    function = added[name].load()
+    if not callable(function):
+        raise added[name].error("is no function", "point it at a function that returns a transformation")
+    return function
+
+
+def is_plugin(name: str) -> bool:
+    """Whether a function of this name is one that an installed distribution adds."""
+    return name not in callables()
 
 
 def is_contrib(name: str) -> bool:
@@ -49,8 +74,21 @@ def family(function: Callable[..., Any]) -> str:
     return rest.partition(".")[0] if library == "optcc" else ""
 
 
-def signature_of(name: str) -> str:
-    """The parameters of a public function with their defaults, without types."""
-    signature = inspect.signature(callables()[name])
-    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
-    return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+def signature_of(function: Callable[..., Any]) -> str:
+    """The parameters of a function with their defaults, without types."""
+    parameters = [
+        p.replace(annotation=p.empty, default=p.empty if p.default is p.empty else _Default(p.default))
+        for p in inspect.signature(function).parameters.values()
+    ]
+    return str(inspect.Signature(parameters))
+
+
+class _Default:
+    """A default value that is shown as it may be written: dtypes and functions by their names."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        name = getattr(self._value, "__name__", None)
+        return name if callable(self._value) and name is not None else repr(self._value)

@@ -6,20 +6,17 @@ import ast
 import inspect
 import math
 import operator
-import warnings
 from collections.abc import Callable, Collection
 from typing import Any
 
 from optcc.base import GradientTransformation
-from optcc.errors import ExpressionError, OptccError, did_you_mean, message
+from optcc.errors import ExpressionError, OptccError, did_you_mean
 from optcc.expressions.argument_types import describe, fits, hints_of, kind_of
-from optcc.expressions.excerpt import excerpt
-from optcc.expressions.functions import callables, is_contrib, signature_of
+from optcc.expressions.functions import find, is_contrib, is_plugin, known_names, signature_of
+from optcc.expressions.references import COLON, call_user_function, load_reference
+from optcc.expressions.source import MAX_DEPTH, Source, syntax_name
+from optcc.user_code import UserCodeError
 
-MAX_LENGTH = 10_000
-"""Characters of an expression."""
-MAX_DEPTH = 50
-"""Levels of nested calls, brackets and operators."""
 MAX_BITS = 63
 """Bits of an integer."""
 MAX_EXPONENT = 1024
@@ -40,29 +37,11 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_SYNTAX: dict[type[ast.AST], str] = {
-    ast.Attribute: "an attribute",
-    ast.BoolOp: "`and` or `or`",
-    ast.Call: "the result of a call",
-    ast.Compare: "a comparison",
-    ast.DictComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension",
-    ast.IfExp: "`if`",
-    ast.JoinedStr: "an f-string",
-    ast.Lambda: "a lambda",
-    ast.ListComp: "a comprehension",
-    ast.NamedExpr: "an assignment",
-    ast.Set: "a set",
-    ast.SetComp: "a comprehension",
-    ast.Starred: "`*`",
-    ast.Subscript: "an index",
-    ast.UnaryOp: "this operator",
-}
 
 
 def read_optimizer(text: str) -> GradientTransformation:
     """As `parse_optimizer`."""
-    source = _Source(text)
+    source = _Reader(text)
     tree = source.parse()
     value = source.value(tree, 0)
     if not isinstance(value, GradientTransformation):
@@ -72,32 +51,8 @@ def read_optimizer(text: str) -> GradientTransformation:
     return value
 
 
-class _Source:
-    """An expression's text and the interpretation of its syntax tree."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text.strip()
-
-    def parse(self) -> ast.expr:
-        """The syntax tree."""
-        if len(self.text) > MAX_LENGTH:
-            raise ExpressionError(
-                message(f"the expression has {len(self.text):,} characters; the limit is {MAX_LENGTH:,}")
-            )
-        if not self.text:
-            raise ExpressionError(message("the expression is empty", fix="write for instance adam(1e-3)"))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Python's advice on strange literals
-                return ast.parse(self.text, mode="eval").body
-        except SyntaxError as error:
-            raise self._syntax_error(error) from None
-        except (RecursionError, MemoryError):
-            raise ExpressionError(
-                message(f"nested more than {MAX_DEPTH} levels deep", self.text[:40] + "...")
-            ) from None
-        except ValueError as error:
-            raise ExpressionError(message(f"not an expression: {error}")) from None
+class _Reader(Source):
+    """The interpretation of a syntax tree."""
 
     def value(self, node: ast.expr, depth: int) -> Any:
         """What a node of the tree stands for."""
@@ -122,49 +77,23 @@ class _Source:
             case ast.Name() | ast.Attribute():
                 return self._name(node)
             case _:
-                raise self.error(f"{_syntax_name(node)} is not allowed in an expression", node)
-
-    def error(self, what: str, node: ast.AST, fix: str = "") -> ExpressionError:
-        """An error that points at a node."""
-        start, end = self._span(node)
-        return self._error_at(what, start, end - start, fix)
-
-    def _error_at(self, what: str, start: int, length: int, fix: str = "") -> ExpressionError:
-        line = self.text.count("\n", 0, start)
-        column = f"column {start - self.text.rfind(chr(10), 0, start)}"
-        where = f"line {line + 1}, {column}" if "\n" in self.text else column
-        return ExpressionError(message(what, f"{where}\n{excerpt(self.text, start, length)}", fix))
-
-    def _span(self, node: ast.AST) -> tuple[int, int]:
-        """The characters of a node; the syntax tree counts bytes of UTF-8."""
-        lines = self.text.encode().splitlines(keepends=True)
-
-        def position(line: int, column: int) -> int:
-            return len((b"".join(lines[: line - 1]) + lines[line - 1][:column]).decode())
-
-        assert isinstance(node, ast.expr | ast.keyword)
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        return position(node.lineno, node.col_offset), position(node.end_lineno, node.end_col_offset)
-
-    def _syntax_error(self, error: SyntaxError) -> ExpressionError:
-        lines = self.text.splitlines(keepends=True)
-        line = min(max(error.lineno or 1, 1), len(lines))
-        start = sum(map(len, lines[: line - 1])) + max((error.offset or 1) - 1, 0)
-        return self._error_at(f"not an expression: {error.msg}", min(start, len(self.text)), 1)
+                raise self.error(f"{syntax_name(node)} is not allowed in an expression", node)
 
     # Names and calls
 
     def _name(self, node: ast.expr) -> Any:
         name = self._dotted(node)
+        function = self._function(name, node)
+        if isinstance(function, GradientTransformation):
+            return function
         short = name.rpartition(".")[2]
         if short in DTYPES and name.removesuffix(short) in _DTYPE_PREFIXES:
             import jax.numpy as jnp
 
             return jnp.dtype(short)
-        if self._function(name) is not None:
-            raise self.error(f"'{name}' is a function", node, f"call it: {name}{signature_of(short)}")
-        hint = self._nearest(name, [*DTYPES, *callables()])
+        if function is not None:
+            raise self.error(f"'{name}' is a function", node, f"call it: {name}{signature_of(function)}")
+        hint = self._nearest(name, [*DTYPES, *known_names()])
         raise self.error(f"unknown name '{name}'", node, hint or f"the names of values are {', '.join(DTYPES)}")
 
     def _dotted(self, node: ast.expr) -> str:
@@ -172,9 +101,10 @@ class _Source:
             case ast.Name():
                 return node.id
             case ast.Attribute():
-                return f"{self._dotted(node.value)}.{node.attr}"
+                separator = COLON if self.span(node.value)[1] in self.colons else "."
+                return f"{self._dotted(node.value)}{separator}{node.attr}"
             case _:
-                raise self.error(f"an attribute of {_syntax_name(node)} is not allowed in an expression", node)
+                raise self.error(f"an attribute of {syntax_name(node)} is not allowed in an expression", node)
 
     def _nearest(self, name: str, known: Collection[str]) -> str:
         """A hint for an unknown name, if its prefix is one that names may have."""
@@ -186,39 +116,59 @@ class _Source:
             return f"write {short}, without '{prefix}.'" if short in known else ""
         return did_you_mean(short, known)
 
-    def _function(self, name: str) -> Callable[..., Any] | None:
+    def _function(self, name: str, node: ast.expr) -> Any:
+        """The function that a name stands for, or for `module:name` maybe a transformation; None if there is none."""
+        if COLON in name:
+            try:
+                return load_reference(name)
+            except UserCodeError as error:
+                raise self._user_error(error, name, node) from error.__cause__
         short = name.rpartition(".")[2]
         prefix = name.removesuffix(short)
         allowed = prefix in _CALL_PREFIXES or (prefix in _CONTRIB_PREFIXES and is_contrib(short))
-        return callables().get(short) if allowed else None
+        return find(short) if allowed else None
+
+    def _user_error(self, error: UserCodeError, name: str, node: ast.expr) -> ExpressionError:
+        """An error of the user's code, with the line of its file behind it, if it is one."""
+        place = f" ({error.where})" if error.where not in (name, f"{name.partition(COLON)[0]}:...") else ""
+        return self.error(f"{error.what}{place}", node, error.fix)
 
     def _call(self, node: ast.Call, depth: int) -> Any:
         if not isinstance(node.func, ast.Name | ast.Attribute):
-            raise self.error(f"a call of {_syntax_name(node.func)} is not allowed in an expression", node.func)
+            raise self.error(f"a call of {syntax_name(node.func)} is not allowed in an expression", node.func)
         name = self._dotted(node.func)
-        function = self._function(name)
+        function = self._function(name, node.func)
         if function is None:
             what = f"unknown function '{name}'; an expression calls only what `optcc list` shows"
-            raise self.error(what, node.func, self._nearest(name, callables()))
-        arguments, keywords = self._arguments(node, function, depth)
+            raise self.error(what, node.func, self._nearest(name, known_names()))
+        if isinstance(function, GradientTransformation):
+            raise self.error(f"'{name}' is a transformation, not a function", node, f"write {name}")
+        is_users = COLON in name or is_plugin(name.rpartition(".")[2])
+        label = name if is_users else function.__name__
+        arguments, keywords = self._arguments(node, label, function, depth)
         try:
+            if is_users:
+                return call_user_function(name, function, *arguments, **keywords)
             return function(*arguments, **keywords)
+        except UserCodeError as error:
+            raise self._user_error(error, name, node) from error.__cause__
         except _CAUSES as error:
             what, _, fix = str(error).partition("\n  fix:   ")
             what = what.splitlines()[0] if what else type(error).__name__
-            raise self.error(what if what.startswith(function.__name__) else f"{name}: {what}", node, fix) from None
+            raise self.error(what if what.startswith(label) else f"{name}: {what}", node, fix) from None
 
-    def _arguments(self, node: ast.Call, function: Callable[..., Any], depth: int) -> tuple[list[Any], dict[str, Any]]:
+    def _arguments(
+        self, node: ast.Call, name: str, function: Callable[..., Any], depth: int
+    ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of a call, checked against the function's signature."""
-        keywords = self._keywords(node, function)
+        keywords = self._keywords(node, name, function)
         values = [(arg, self.value(arg, depth)) for arg in node.args]
         named = {name: (keyword, self.value(keyword.value, depth)) for name, keyword in keywords.items()}
-        name = function.__name__
         signature = inspect.signature(function)
         try:
             bound = signature.bind(*values, **named)
         except TypeError as error:
-            raise self.error(f"{name}: {error}", node, f"{name}{signature_of(name)}") from None
+            raise self.error(f"{name}: {error}", node, f"{name}{signature_of(function)}") from None
         hints = hints_of(function)
         for parameter, given in bound.arguments.items():
             several = signature.parameters[parameter].kind is inspect.Parameter.VAR_POSITIONAL
@@ -227,7 +177,7 @@ class _Source:
                 self._check(name, label, hints.get(parameter, Any), where, value)
         return [value for _, value in values], {key: value for key, (_, value) in named.items()}
 
-    def _keywords(self, node: ast.Call, function: Callable[..., Any]) -> dict[str, ast.keyword]:
+    def _keywords(self, node: ast.Call, name: str, function: Callable[..., Any]) -> dict[str, ast.keyword]:
         parameters = inspect.signature(function).parameters
         known = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         keywords: dict[str, ast.keyword] = {}
@@ -235,8 +185,8 @@ class _Source:
             if keyword.arg is None:
                 raise self.error("`**` is not allowed in an expression", keyword, "write each argument as name=value")
             if keyword.arg not in known:
-                what = f"{function.__name__} has no argument '{keyword.arg}'"
-                fix = did_you_mean(keyword.arg, known) or f"{function.__name__}{signature_of(function.__name__)}"
+                what = f"{name} has no argument '{keyword.arg}'"
+                fix = did_you_mean(keyword.arg, known) or f"{name}{signature_of(function)}"
                 raise self.error(what, keyword, fix)
             if keyword.arg in keywords:
                 raise self.error(f"argument '{keyword.arg}' is given twice", keyword)
@@ -292,10 +242,3 @@ class _Source:
         if isinstance(value, float) and not math.isfinite(value):
             raise self.error("the number is too large for a float", node)
         return value
-
-
-def _syntax_name(node: ast.AST) -> str:
-    """What a piece of syntax is called."""
-    if isinstance(node, ast.Constant):
-        return repr(node.value)
-    return _SYNTAX.get(type(node), f"this ({type(node).__name__})")

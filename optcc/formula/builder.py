@@ -24,8 +24,9 @@ from optcc.errors import message
 from optcc.formula.definition import Definition
 from optcc.formula.folds import TreeEmitter
 from optcc.formula.hyper_names import Path, hyper_names
+from optcc.formula.leaf_sets import LeafSets
 from optcc.formula.values import HOST_F64, Key, Scalar, Tree
-from optcc.program.program import outside_trace
+from optcc.program.arrays import outside_trace
 
 NO_PARAMS = "this transformation needs the current parameters, but `update` was called without `params`"
 
@@ -33,15 +34,22 @@ NO_PARAMS = "this transformation needs the current parameters, but `update` was 
 class Builder(TreeEmitter):
     """Emits the ops of one function: where we are in the chain, its hyperparameters, and opaque functions."""
 
-    def __init__(self, module_block: Block, block: Block, root: Definition) -> None:
-        super().__init__(module_block, block)
+    def __init__(
+        self,
+        leaf_sets: LeafSets,
+        block: Block,
+        root: Definition,
+        bindings: dict[str, Any],
+        callables: dict[str, Callable[..., Any]],
+    ) -> None:
+        super().__init__(leaf_sets, block)
         self._hyper_names = hyper_names(root)
         self._path: Path = ()
         self._scopes: list[str] = []
         self._hypers: dict[str, Scalar] = {}
-        self.bindings: dict[str, Any] = {}
+        self.bindings = bindings
         """Hyperparameters given as arrays, by name: they have no default in the module."""
-        self.callables: dict[str, Callable[..., Any]] = {}
+        self.callables = callables
         """The functions behind the module's opaque calls, by callee."""
         self.extra_args: dict[str, Tree] | None = None
         """The extra keyword arguments of `update`, each a tree over leaves of its own, if there are any."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, SSAValue
 
 from optcc.dialect import (
@@ -53,11 +52,9 @@ class TreeEmitter(Emitter):
     ELEMENTS, PER_LEAF = Extent.ELEMENTS, Extent.PER_LEAF
     ADD, MAX, MIN = Combiner.ADD, Combiner.MAX, Combiner.MIN
 
-    def __init__(self, module_block: Block, block: Block) -> None:
+    def __init__(self, leaf_sets: LeafSets, block: Block) -> None:
         super().__init__(block)
-        function = block.parent_op()
-        assert isinstance(function, FuncOp)
-        self.leaf_sets = LeafSets(module_block, function)
+        self.leaf_sets = leaf_sets
 
     @abstractmethod
     def unique_name(self, name: str) -> str:

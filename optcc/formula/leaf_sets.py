@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
-from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 
 from optcc.dialect import Leaf, LeafTableAttr, LeavesOp
@@ -19,11 +19,10 @@ PARAMETERS = "all"
 
 
 class LeafSets:
-    """Defines leaf sets in the block of a module, in front of the function that uses them."""
+    """Defines leaf sets in the block of a module, in front of the functions that use them."""
 
-    def __init__(self, module_block: Block, function: FuncOp) -> None:
+    def __init__(self, module_block: Block) -> None:
         self._block = module_block
-        self._function = function
         self._ops: dict[str, LeavesOp] = {}
         self._symbols: dict[tuple[Leaf, ...], str] = {}
         self._axes: dict[str, dict[Leaf, tuple[int, ...]]] = {}
@@ -46,6 +45,12 @@ class LeafSets:
                 groups[k] = self.define(name + suffix, tuple(leaves[i] for i in members[k]))
             self._roots[name] = GroupedLeaves(name, structure, groups, members)
         return self._roots[name]
+
+    def for_function(self) -> LeafSets:
+        """The leaf sets of the same module for another function, which may group the leaves of a pytree otherwise."""
+        other = copy(self)
+        other._roots = {}
+        return other
 
     def leaves(self, symbol: str) -> tuple[Leaf, ...]:
         """The leaves of a leaf set of this module."""
@@ -76,7 +81,8 @@ class LeafSets:
             unique, n = f"{name}_{n}", n + 1
         self._ops[unique] = LeavesOp(unique, leaves)
         self._symbols[leaves] = unique
-        self._block.insert_op_before(self._ops[unique], self._function)
+        functions = (op for op in self._block.ops if not isinstance(op, LeavesOp))
+        self._block.insert_op_before(self._ops[unique], next(functions))
         return unique
 
     def restrict(

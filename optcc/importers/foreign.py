@@ -89,7 +89,7 @@ def as_shapes(b: Builder, tree: Tree) -> base.PyTree:
 
 def opaque_leaf_set(b: Builder, name: str, shapes: base.PyTree) -> tuple[GroupedLeaves, dict[int, np.dtype]]:
     """A leaf set of its own for a pytree of arrays, grouped by dtype, and the dtype of each group."""
-    from optcc.program.program import leaf_table
+    from optcc.program.arrays import leaf_table
 
     structure = jax.tree.structure(shapes)
     table = leaf_table(shapes)

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import operator
+from collections.abc import Hashable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
 
+from optcc.dialect import Role
 from optcc.dtypes import default_float
 from optcc.errors import TreeMismatchError, message
 from optcc.formula.definition import Definition
 from optcc.interpret import interpreter
-from optcc.program.build import build_init, build_update, fast_of, params_like
-from optcc.program.program import Program, data_to_keys, is_key, keys_to_data, pack, shapes_of, unpack
+from optcc.program.arrays import is_key, keys_to_data, shapes_of
+from optcc.program.build import build_init, build_program, build_update, fast_of, params_like
+from optcc.program.program import Function, Program
+from optcc.program.signature import ROLES
 from optcc.program.state import StateLayout
 
 _PROGRAMS: WeakKeyDictionary[Definition, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
-def run(program: Program, arrays: list[Any]) -> list[Any]:
-    """Interpret a program on flat arrays; the flat results."""
-    arguments = pack(program.inputs, [jnp.asarray(a) for a in keys_to_data(arrays)])
+def interpret(function: Function, trees: Mapping[Role, Any]) -> dict[Role, Any]:
+    """Interpret a function, before hyperparameters are lifted, on the caller's pytrees; its results by role."""
+    flat = [jnp.asarray(x) for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
+    program, signature = function.program, function.signature
     results = interpreter.evaluate(
-        program.module, program.name, arguments, bindings=program.bindings, callables=program.callables
+        program.module,
+        function.name,
+        signature.arguments(flat, operator.getitem),
+        bindings=program.bindings,
+        callables=program.callables,
     )
-    flat = unpack(program.outputs, results, sum(len(p.positions) for p in program.outputs))
     # Constants come as numpy scalars, with which a jitted update would be compiled once more than with arrays.
-    return data_to_keys([jnp.asarray(x) for x in flat], program.outputs)
+    return function.trees(signature.data_to_keys([jnp.asarray(x) for x in signature.results(results)]))
 
 
 def interpret_init(definition: Definition, params: Any) -> Any:
     """The initial state for `params`."""
     program, _ = init_program(definition, shapes_of(params))
-    return jax.tree.unflatten(jax.tree.structure(program.out_shapes), run(program, jax.tree.leaves(params)))
+    return interpret(program.init, {Role.PARAMS: params})[Role.STATE]
 
 
 def interpret_update(definition: Definition, updates: Any, state: Any, params: Any, extra_args: dict[str, Any]) -> Any:
     """New updates and new state."""
     trees = (updates, state, params, relevant_extra_args(definition, extra_args))
     program = update_program(definition, *map(shapes_of, trees))
-    return jax.tree.unflatten(jax.tree.structure(program.out_shapes), run(program, jax.tree.leaves(trees)))
+    given = zip((Role.UPDATES, Role.STATE, Role.PARAMS, Role.EXTRA), trees, strict=True)
+    found = interpret(program.update, dict(given))
+    return found[Role.UPDATES], found[Role.STATE]
 
 
 def init_program(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
@@ -61,10 +71,16 @@ def update_program(definition: Definition, updates: Any, state: Any, params: Any
         if params is not None:
             check_matches(given, fast_of(params), "updates", "params", dtypes=False)
         init, layout = init_program(definition, like)
-        check_matches(state, init.out_shapes, "state", "the state that init makes for these params", dtypes=False)
+        expected = init.init.shapes(Role.STATE, results=True)
+        check_matches(state, expected, "state", "the state that init makes for these params", dtypes=False)
         return build_update(definition, layout, updates, state, params, extra_args)
 
     return _cached(definition, ("update", _key((updates, state, params, extra_args))), build)
+
+
+def compiled_program(definition: Definition, params: Any, updates: Any) -> Program:
+    """The program with `@init` and `@update` for parameters and gradients, from the cache if it was built before."""
+    return _cached(definition, ("both", _key((params, updates))), lambda: build_program(definition, params, updates))
 
 
 def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes: bool) -> None:

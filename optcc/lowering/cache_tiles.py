@@ -7,15 +7,14 @@ the cache read everything from memory again.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Operation
 
-from optcc.dialect import CountOp, JoinOp, LeavesOp, MapOp, ReduceOp, ReshapeOp, SplitOp, SweepOp, TreeType, leaf_set
+from optcc.dialect import LeavesOp, TreeType, leaf_set
+from optcc.dialect.interfaces import Leafwise, PassOverMemory
 from optcc.dtypes import dtype_of
-from optcc.lowering.native.calls import why_not_native
 
 BLOCK_BYTES = 16 << 20
 """Bytes of gradients, parameters and state in a block: half of a cache of 32 MB."""
@@ -23,8 +22,6 @@ SMALL_BYTES = 1 << 18
 """Smaller leaves are a block of their own, all together: calls cost more than what they would save."""
 LEAST_BYTES = 4 * BLOCK_BYTES
 """Trees of fewer bytes stay as they are."""
-
-_LEAFWISE = (CountOp, JoinOp, MapOp, ReduceOp, ReshapeOp, SplitOp, SweepOp)
 
 LeafTile = frozenset[str]
 """The paths of its leaves."""
@@ -35,10 +32,9 @@ def blocks_of(function: FuncOp, sizes: dict[str, int]) -> list[LeafTile]:
 
     `sizes` are the bytes of its leaves, `bytes_of` it.
     """
-    sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
-    if len(sweeps) < 2 or any(map(why_not_native, sweeps)) or not all(map(_is_leafwise, function.body.block.ops)):
-        return []
-    if sum(sizes.values()) < LEAST_BYTES:
+    ops = list(function.body.block.ops)
+    passes = sum(op.has_trait(PassOverMemory) for op in ops)
+    if passes < 2 or sum(sizes.values()) < LEAST_BYTES or not all(map(_is_leafwise, ops)):
         return []
     blocks = [[path for path, size in sizes.items() if size < SMALL_BYTES]]
     room = 0
@@ -51,6 +47,11 @@ def blocks_of(function: FuncOp, sizes: dict[str, int]) -> list[LeafTile]:
         blocks[-1].append(path)
         room -= size
     return [frozenset(block) for block in blocks if block]
+
+
+def fits(block: LeafTile, sizes: dict[str, int]) -> bool:
+    """Whether a later sweep finds a block in the cache: one large leaf, and all of the small ones, may not fit."""
+    return sum(sizes[path] for path in block) <= BLOCK_BYTES
 
 
 def bytes_of(function: FuncOp) -> dict[str, int]:
@@ -78,18 +79,10 @@ def restricted(function: FuncOp, block: LeafTile) -> FuncOp:
 def is_scalar(op: Operation) -> bool:
     """Whether an op has nothing to do with leaves, so that all blocks share its results."""
     types = (*op.operand_types, *op.result_types)
-    return not isinstance(op, _LEAFWISE) and not any(isinstance(t, TreeType) for t in types)
+    return not op.has_trait(Leafwise) and not any(isinstance(t, TreeType) for t in types)
 
 
 def _is_leafwise(op: Operation) -> bool:
     """Whether what an op gives for a leaf depends on this leaf and on scalars only."""
-    if isinstance(op, ReturnOp) or is_scalar(op):
-        return True
-    if not isinstance(op, _LEAFWISE) or not all(isinstance(t, TreeType) for t in op.result_types):
-        return False
-    return not isinstance(op, ReshapeOp) or _leaf_sizes(op, op.operand.type) == _leaf_sizes(op, op.result.type)
-
-
-def _leaf_sizes(op: Operation, type_: Attribute) -> Sequence[tuple[str, int]]:
-    assert isinstance(type_, TreeType)
-    return [(leaf.path, math.prod(leaf.shape_of(type_.extent.data))) for leaf in leaf_set(op, type_.leaves)]
+    leafwise = op.get_trait(Leafwise)
+    return leafwise.holds(op) if leafwise else isinstance(op, ReturnOp) or is_scalar(op)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from xdsl.dialects import func
 from xdsl.ir import SSAValue
 
-from optcc.dialect import SplitOp, SweepOp
-from optcc.passes.analysis.functions import argument_slots
+from optcc.dialect import SplitOp, SweepOp, argument_arrays
 
 
 def overwritten_operands(sweep: SweepOp) -> list[list[int | None]]:
@@ -24,7 +23,8 @@ def _slot_of_values(sweep: SweepOp) -> dict[SSAValue, str]:
     """The slot that each argument of the function, or part of one, is the array of."""
     function = sweep.parent_op()
     assert isinstance(function, func.FuncOp)
-    slots: dict[SSAValue, str] = dict(zip(function.args, argument_slots(function), strict=True))
+    arrays = zip(function.args, argument_arrays(function), strict=True)
+    slots: dict[SSAValue, str] = {argument: str(array) for argument, array in arrays if array is not None}
     for op in function.body.block.ops:
         if isinstance(op, SplitOp) and op.whole in slots:
             slots.update(dict.fromkeys(op.parts, slots[op.whole]))

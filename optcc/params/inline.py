@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from optcc.errors import ParamsError, message
-from optcc.expressions.excerpt import excerpt
+from optcc.excerpt import excerpt
 from optcc.params.leaf import leaf
 
 _FIX = 'write a leaf as its shape, [3, 4], or as {"shape": [3, 4], "dtype": "bfloat16"}'

@@ -1,34 +1,37 @@
-"""Builds the `init` and the `update` function of a definition for given shapes and dtypes."""
+"""Builds the functions of a definition, `@init` and `@update`, for given shapes and dtypes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, FunctionType, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from optcc.base import LookaheadParams
-from optcc.dialect import Extent, KeyType, TreeType
+from optcc.dialect import Extent, KeyType, Role, Slot, TreeType, set_signature
 from optcc.dtypes import name_of, type_of
 from optcc.errors import message
 from optcc.formula.builder import Builder
 from optcc.formula.definition import Definition
 from optcc.formula.folds import MixedGroupError
-from optcc.formula.leaf_sets import PARAMETERS
+from optcc.formula.leaf_sets import PARAMETERS, LeafSets
 from optcc.formula.values import GroupedLeaves, Key, Scalar, Tree
 from optcc.importers.foreign import opaque_leaf_set
-from optcc.program.program import Port, Program, leaf_table, slot_attribute
-from optcc.program.state import Slot, StateLayout, Value
-
-INIT = "init"
-UPDATE = "update"
+from optcc.program.arrays import PyTreeDef, leaf_table
+from optcc.program.program import INIT, UPDATE, Program
+from optcc.program.state import StateLayout, StateSlot, Value
 
 Dtypes = dict[int, np.dtype]
+Signatures = list[tuple[str, ...]]
+"""For each leaf of a pytree what the leaves of its group have in common."""
+Apart = tuple[frozenset[int], ...]
+"""Sets of leaves that share no group with the rest."""
 
 
 def fast_of(params: Any) -> Any:
@@ -56,21 +59,26 @@ def takes_examples(definition: Definition) -> bool:
     return definition.takes_examples or any(takes_examples(child) for child in definition.children[:1])
 
 
-def build_init(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
-    """The program that makes the initial state, and the layout of that state.
+def build_init(
+    definition: Definition, params: Any, within: _Module | None = None, signatures: Signatures | None = None
+) -> tuple[Program, StateLayout]:
+    """A program with `@init`, which makes the initial state, and the layout of that state.
 
-    `params` is a pytree of shapes and dtypes. Raises TypeError for a leaf that is neither float nor complex.
+    `params` is a pytree of shapes and dtypes; `signatures` says which leaves share a group, by default those of one
+    dtype. Raises TypeError for a leaf that is neither float nor complex.
     """
-    f = _Function(INIT, definition)
-    dtypes = _check_floats(fast_of(params), "parameter")
+    f = _Function(INIT, definition, within or _Module())
     like = fast_of(params)
-    root = f.builder.leaf_sets.root(
-        PARAMETERS, jax.tree.structure(like), leaf_table(like), [(name_of(d),) for d in dtypes]
-    )
+    dtypes = _check_floats(like, "parameter")
+    signatures = signatures or [(name_of(d),) for d in dtypes]
+    root = f.builder.leaf_sets.root(PARAMETERS, jax.tree.structure(like), leaf_table(like), signatures)
     state = f.builder.initialize(None, definition, f.params_argument(params, root, _by_group(root, dtypes)))
     layout = StateLayout(state)
-    parts = [f.result(slot.name, slot.value, slot.positions) for slot in layout.slots]
-    return f.finish((params,), layout.fill(parts)), layout
+    for slot in layout.slots:
+        f.result(Role.STATE, slot.path, slot.value, slot.positions)
+    f.finish()
+    structures = {Role.PARAMS: jax.tree.structure(params), Role.STATE: layout.leaf_structure}
+    return f.module.program(structures, {}), layout
 
 
 def build_update(
@@ -81,88 +89,131 @@ def build_update(
     params: Any | None = None,
     extra_args: Any | None = None,
 ) -> Program:
-    """The program that transforms updates.
+    """A program with `@update`, which transforms updates.
 
     All but `layout` are pytrees of shapes and dtypes, and `state` has that layout. Raises TypeError for a gradient
     that is neither float nor complex.
     """
-    apart: tuple[frozenset[int], ...] = ()
+    given = _Given(definition, layout, updates, state, params, extra_args)
+    return _with_groups_apart(lambda apart: _build_update(given, apart, _Module()))
+
+
+def build_program(definition: Definition, params: Any, updates: Any) -> Program:
+    """A program with `@init` and `@update` for parameters and gradients, pytrees of shapes and dtypes.
+
+    In both functions the same leaves form a group, so that a pass finds each slot of the state in both.
+    """
+
+    def build(apart: Apart) -> Program:
+        module = _Module()
+        init, layout = build_init(definition, params, module)
+        state = init.init.shapes(Role.STATE, results=True)
+        given = _Given(definition, layout, updates, state, params, None)
+        signatures = _all_signatures(given, apart)
+        if _groups(signatures) != _groups([(name_of(np.dtype(x.dtype)),) for x in jax.tree.leaves(fast_of(params))]):
+            # A state of several dtypes parts the leaves further than the parameters do.
+            module = _Module()
+            build_init(definition, params, module, signatures)
+        return _build_update(given, apart, module)
+
+    return _with_groups_apart(build)
+
+
+def _with_groups_apart(build: Callable[[Apart], Program]) -> Program:
+    """Build with as few groups as possible: a join tells which leaves cannot be in one."""
+    apart: Apart = ()
     while True:
         try:
-            return _build_update(definition, layout, updates, state, params, extra_args, apart)
+            return build(apart)
         except MixedGroupError as error:
             apart = (*apart, error.leaves)
 
 
-def _build_update(
-    definition: Definition,
-    layout: StateLayout,
-    updates: Any,
-    state: Any,
-    params: Any | None,
-    extra_args: Any | None,
-    apart: tuple[frozenset[int], ...],
-) -> Program:
-    """As `build_update`; leaves inside and outside each set of `apart` are put into different groups."""
-    f = _Function(UPDATE, definition)
-    b = f.builder
-    grads = _check_floats(updates, "gradient")
-    weights = grads if params is None else _check_floats(fast_of(params), "parameter")
-    arrays = layout.arrays(state)
-    signatures = [
+@dataclass(frozen=True)
+class _Given:
+    """What an update is built for: a definition, the layout of its state, and pytrees of shapes and dtypes."""
+
+    definition: Definition
+    layout: StateLayout
+    updates: Any
+    state: Any
+    params: Any | None
+    extra_args: Any | None
+
+    @property
+    def like(self) -> Any:
+        """The pytree that the leaf set of the parameters stands for."""
+        return params_like(self.definition, self.updates) if self.params is None else fast_of(self.params)
+
+
+def _all_signatures(given: _Given, apart: Apart) -> Signatures:
+    """What the leaves of a group have in common: the dtypes of gradient, parameter and state, the sides of `apart`."""
+    grads = _check_floats(given.updates, "gradient")
+    weights = grads if given.params is None else _check_floats(fast_of(given.params), "parameter")
+    arrays = given.layout.arrays(given.state)
+    return [
         (*signature, *(("off", "on")[i in side] for side in apart))
-        for i, signature in enumerate(_signatures(PARAMETERS, [grads, weights], layout, arrays))
+        for i, signature in enumerate(_signatures(PARAMETERS, [grads, weights], given.layout, arrays))
     ]
-    like = params_like(definition, updates) if params is None else fast_of(params)
+
+
+def _groups(signatures: Signatures) -> list[int]:
+    """For each leaf the number of its group."""
+    numbers: dict[tuple[str, ...], int] = {}
+    return [numbers.setdefault(signature, len(numbers)) for signature in signatures]
+
+
+def _build_update(given: _Given, apart: Apart, module: _Module) -> Program:
+    """As `build_update`, into a module; leaves inside and outside each set of `apart` are put into different groups."""
+    definition, layout, updates, params = given.definition, given.layout, given.updates, given.params
+    f = _Function(UPDATE, definition, module)
+    b = f.builder
+    like, signatures = given.like, _all_signatures(given, apart)
     root = b.leaf_sets.root(PARAMETERS, jax.tree.structure(like), leaf_table(like), signatures)
     shapes = dict(enumerate(tuple(x.shape) for x in jax.tree.leaves(updates)))
-    gradients = f.tree_argument("updates", b.leaf_sets.restrict(root, root, shapes), _by_group(root, grads))
-    start = f.counts[0]
-    old_values: list[Any] = []
-    stored: list[Any] = []
-    for slot, part in zip(layout.slots, arrays, strict=True):
-        positions = [start + i for i in slot.positions]
-        value, kept = _state_argument(f, layout, arrays, slot, part, positions, root)
-        old_values.append(value)
-        stored.append(kept)
-    f.counts[0] = start + sum(map(len, arrays))
-    old_state = layout.fill_values(old_values)
+    dtypes = [np.dtype(x.dtype) for x in jax.tree.leaves(updates)]
+    gradients = f.tree_argument(Slot(Role.UPDATES), b.leaf_sets.restrict(root, root, shapes), _by_group(root, dtypes))
+    arrays = layout.arrays(given.state)
+    pairs = [_state_argument(f, layout, arrays, slot, p, root) for slot, p in zip(layout.slots, arrays, strict=True)]
+    old_state = layout.fill_values([value for value, _ in pairs])
+    weights = [np.dtype(x.dtype) for x in jax.tree.leaves(fast_of(params))]
     tree = None if params is None else f.params_argument(params, root, _by_group(root, weights))
-    if extra_args is not None:
-        b.extra_args = {}
-        for name, extra in extra_args.items():
-            leaf_set, dtypes = opaque_leaf_set(b, f"extra_{name}", extra)
-            b.extra_args[name] = f.tree_argument(f"extra.{name}", leaf_set, dtypes)
+    b.extra_args = f.extra_arguments(given.extra_args)
     new_updates, new_state = b.apply(None, definition, gradients, old_state, tree)
     new = StateLayout(new_state)
     if new.structure != layout.structure:
         raise TypeError(
             f"{definition.name}: update returns a state of structure {new.structure}, init one of {layout.structure}"
         )
-    update_shapes = f.updates_result(new_updates, root)
-    start = f.counts[1]
-    parts = [
-        f.result(slot.name, value.value, [start + i for i in slot.positions], kept)
-        for slot, value, kept in zip(layout.slots, new.slots, stored, strict=True)
-    ]
-    return f.finish((updates, state, params, extra_args), (update_shapes, layout.fill(parts)))
+    returned = f.updates_result(new_updates, root)
+    for slot, value, (_, stored) in zip(layout.slots, new.slots, pairs, strict=True):
+        f.result(Role.STATE, slot.path, value.value, slot.positions, stored)
+    f.finish()
+    trees = {Role.UPDATES: updates, Role.STATE: given.state, Role.PARAMS: params, Role.EXTRA: given.extra_args}
+    structures = {role: jax.tree.structure(tree) for role, tree in trees.items()}
+    return module.program(structures, {Role.UPDATES: returned})
 
 
 def _state_argument(
-    f: _Function, layout: StateLayout, arrays: Sequence[Sequence[Any]], slot: Slot, part: Sequence[Any],
-    positions: Sequence[int], root: GroupedLeaves,
-) -> tuple[Value, Any]:  # fmt: skip
+    f: _Function,
+    layout: StateLayout,
+    arrays: Sequence[Sequence[Any]],
+    slot: StateSlot,
+    part: Sequence[Any],
+    root: GroupedLeaves,
+) -> tuple[Value, Any]:
     """The argument for one slot of the state, and the dtypes that it is stored in."""
     b, old = f.builder, slot.value
     if isinstance(old, Key):
-        return f.key_argument(slot.name, old.implementation, positions), None
+        return f.key_argument(slot, old.implementation), None
     if isinstance(old, Scalar):
         dtype = np.dtype(part[0].dtype)
-        return f.scalar_argument(slot.name, dtype, positions), dtype
+        return f.scalar_argument(slot, dtype), dtype
+    field = slot.path[-1] if slot.path else ""
     if old.leaf_set.root == PARAMETERS:
         own = old.extent == Extent.ELEMENTS
         shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)} if own else None
-        leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, slot.name.rpartition(".")[2] if own else "on")
+        leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, field if own else "on")
     else:
         name = old.leaf_set.root
         # A slot may have some of the leaves only; the one with most has all of them.
@@ -172,122 +223,134 @@ def _state_argument(
         table = leaf_table(jax.tree.unflatten(whole.structure, whole_part))
         whole_set = b.leaf_sets.root(name, whole.structure, table, _signatures(name, [], layout, arrays))
         shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)}
-        leaf_set = b.leaf_sets.restrict(whole_set, old.leaf_set, shapes, slot.name.rpartition(".")[2])
+        leaf_set = b.leaf_sets.restrict(whole_set, old.leaf_set, shapes, field)
     dtypes = _by_group(leaf_set, [np.dtype(x.dtype) for x in part])
-    return f.tree_argument(slot.name, leaf_set, dtypes, extent=old.extent, positions=positions), dtypes
+    where = Slot(Role.STATE, slot.path)
+    return f.tree_argument(where, leaf_set, dtypes, extent=old.extent, places=slot.positions), dtypes
+
+
+class _Module:
+    """A module being written: its functions share leaf sets, hyperparameters and opaque functions."""
+
+    def __init__(self) -> None:
+        self.block = Block()
+        self.op = ModuleOp(Region(self.block))
+        self.leaf_sets = LeafSets(self.block)
+        self.bindings: dict[str, Any] = {}
+        self.callables: dict[str, Callable[..., Any]] = {}
+
+    def program(self, structures: Mapping[Role, PyTreeDef], returned: Mapping[Role, PyTreeDef]) -> Program:
+        """The finished program."""
+        self.leaf_sets.finish()
+        self.op.verify()
+        return Program(self.op, structures, returned, self.bindings, self.callables)
 
 
 class _Function:
-    """A function being written: its module, its builder, and the ports added so far."""
+    """A function being written: its builder, and the slots of the arguments and results so far."""
 
-    def __init__(self, name: str, root: Definition) -> None:
-        self.name = name
+    def __init__(self, name: str, root: Definition, module: _Module) -> None:
+        self.module = module
         self.block = Block()
         self.function = FuncOp(name, ((), ()), Region(self.block))
-        module_block = Block()
-        module_block.add_op(self.function)
-        self.module = ModuleOp(Region(module_block))
-        self.builder = Builder(module_block, self.block, root)
-        self.inputs: list[Port] = []
-        self.outputs: list[Port] = []
+        module.block.add_op(self.function)
+        self.builder = Builder(module.leaf_sets.for_function(), self.block, root, module.bindings, module.callables)
+        self.inputs: list[Slot] = []
+        self.outputs: list[Slot] = []
         self.values: list[SSAValue] = []
-        self.counts = [0, 0]
 
     def params_argument(self, params: Any, root: GroupedLeaves, dtypes: Dtypes) -> Any:
         """The parameters: a tree, or the two of `LookaheadParams`."""
-        if isinstance(params, LookaheadParams):
-            return LookaheadParams(*(self.tree_argument(f"params.{name}", root, dtypes) for name in params._fields))
-        return self.tree_argument("params", root, dtypes)
+        if not isinstance(params, LookaheadParams):
+            return self.tree_argument(Slot(Role.PARAMS), root, dtypes)
+        count = len(root.leaves)
+        trees = (
+            self.tree_argument(Slot(Role.PARAMS, (name,)), root, dtypes, places=range(i * count, (i + 1) * count))
+            for i, name in enumerate(params._fields)
+        )
+        return LookaheadParams(*trees)
 
-    def updates_result(self, updates: Any, root: GroupedLeaves) -> Any:
-        """Return the updates, which have the structure of the parameters; their shapes."""
-        if isinstance(updates, LookaheadParams):
-            pairs = zip(updates._fields, updates, strict=True)
-            return LookaheadParams(
-                *(jax.tree.unflatten(root.structure, self.tree_result(f"updates.{n}", u)) for n, u in pairs)
-            )
-        return jax.tree.unflatten(root.structure, self.tree_result("updates", updates))
+    def extra_arguments(self, extra_args: Any) -> dict[str, Tree] | None:
+        """The extra arguments, each a tree over leaves of its own, in the order in which JAX flattens them."""
+        if extra_args is None:
+            return None
+        made: dict[str, Tree] = {}
+        start = 0
+        for name in sorted(extra_args):
+            leaf_set, dtypes = opaque_leaf_set(self.builder, f"extra_{name}", extra_args[name])
+            places = range(start, start + len(leaf_set.leaves))
+            made[name] = self.tree_argument(Slot(Role.EXTRA, (name,)), leaf_set, dtypes, places=places)
+            start = places.stop
+        return {name: made[name] for name in extra_args}
+
+    def updates_result(self, updates: Any, root: GroupedLeaves) -> PyTreeDef:
+        """Return the updates, which have the structure of the parameters; that structure."""
+        if not isinstance(updates, LookaheadParams):
+            self.result(Role.UPDATES, (), updates, range(len(updates.leaf_set.leaves)))
+            return root.structure
+        count = len(root.leaves)
+        for i, (name, tree) in enumerate(zip(updates._fields, updates, strict=True)):
+            self.result(Role.UPDATES, (name,), tree, range(i * count, (i + 1) * count))
+        trees = [jax.tree.unflatten(root.structure, [0] * root.structure.num_leaves) for _ in updates]
+        return jax.tree.structure(LookaheadParams(*trees))
 
     def tree_argument(
         self,
-        slot: str,
+        slot: Slot,
         leaf_set: GroupedLeaves,
         dtypes: Dtypes,
         *,
         extent: str = Extent.ELEMENTS,
-        positions: Sequence[int] | None = None,
+        places: Sequence[int] | None = None,
     ) -> Tree:
-        """A tree; its leaves are the next of the caller's arrays, or those at `positions`."""
+        """A tree, whose leaves are at `places` in the pytree of its role, or are all of it."""
         values: dict[int, SSAValue] = {}
-        for k, port in self._ports(0, slot, leaf_set, positions):
-            type_ = TreeType.of(type_of(dtypes[k]), leaf_set.groups[k], extent)
-            values[k] = self._argument(type_, slot)
-            self.inputs.append(port)
+        for k, one in _grouped(slot, leaf_set, places):
+            values[k] = self._argument(TreeType.of(type_of(dtypes[k]), leaf_set.groups[k], extent), one)
         return self.builder.load(leaf_set, values)
 
-    def scalar_argument(self, slot: str, dtype: np.dtype, positions: Sequence[int]) -> Scalar:
-        """A 0-d array, at the one position given."""
-        self.inputs.append(Port(slot, tuple(positions), False))
-        return self.builder.scalar(self._argument(type_of(dtype), slot))
+    def scalar_argument(self, slot: StateSlot, dtype: np.dtype) -> Scalar:
+        """A 0-d array of the state."""
+        return self.builder.scalar(self._argument(type_of(dtype), Slot(Role.STATE, slot.path, slot.positions)))
 
-    def key_argument(self, slot: str, implementation: str, positions: Sequence[int]) -> Key:
-        """A key of random numbers, at the one position given."""
-        self.inputs.append(Port(slot, tuple(positions), False, implementation))
-        return Key(self._argument(KeyType.of(implementation), slot), implementation)
+    def key_argument(self, slot: StateSlot, implementation: str) -> Key:
+        """A key of random numbers of the state."""
+        value = self._argument(KeyType.of(implementation), Slot(Role.STATE, slot.path, slot.positions))
+        return Key(value, implementation)
 
-    def result(self, slot: str, value: Value, positions: Sequence[int], kept: Any = None) -> list[Any]:
-        """Return a value in the dtypes kept, or in its own; the shapes of its arrays."""
+    def result(
+        self, role: Role, path: tuple[str, ...], value: Value, places: Sequence[int], stored: Any = None
+    ) -> None:
+        """Return a value in the dtypes stored, or in its own."""
+        slot = Slot(role, path, tuple(places))
         if isinstance(value, Tree):
-            return self.tree_result(slot, value, kept, positions)
-        self.outputs.append(Port(slot, tuple(positions), False, value.implementation if isinstance(value, Key) else ""))
-        if isinstance(value, Key):
-            self.values.append(value.value)
-            return [jax.eval_shape(lambda: jax.random.key(0, impl=value.implementation))]
-        dtype = kept or value.array_dtype
-        self.values.append(self.builder.scalar_as(value, type_of(dtype)))
-        return [jax.ShapeDtypeStruct((), dtype)]
+            parts = self.builder.store(value, stored)
+            for k, one in _grouped(slot, value.leaf_set, places):
+                self.outputs.append(one)
+                self.values.append(parts[k])
+            return
+        self.outputs.append(slot)
+        is_key = isinstance(value, Key)
+        dtype = None if is_key else stored or value.array_dtype
+        self.values.append(value.value if is_key else self.builder.scalar_as(value, type_of(dtype)))
 
-    def tree_result(
-        self, slot: str, tree: Tree, dtypes: Dtypes | None = None, positions: Sequence[int] | None = None
-    ) -> list[jax.ShapeDtypeStruct]:
-        """Return a tree in the dtypes given, or in its own; the shapes of its leaves, in tree order."""
-        stored = self.builder.store(tree, dtypes)
-        for k, port in self._ports(1, slot, tree.leaf_set, positions):
-            self.values.append(stored[k])
-            self.outputs.append(port)
-        return self.builder.shapes(tree, dtypes)
-
-    def finish(self, in_shapes: Any, out_shapes: Any) -> Program:
-        self.builder.leaf_sets.finish()
+    def finish(self) -> None:
+        """End the function, with the types and slots of its arguments and results."""
         self.block.add_op(ReturnOp(*self.values))
-        self.function.function_type = FunctionType.from_lists(
-            [a.type for a in self.block.args], [v.type for v in self.values]
-        )
-        self.function.arg_attrs = ArrayAttr([slot_attribute(port.slot) for port in self.inputs])
-        self.function.res_attrs = ArrayAttr([slot_attribute(port.slot) for port in self.outputs])
-        self.module.verify()
-        b = self.builder
-        return Program(
-            self.module, self.name, tuple(self.inputs), tuple(self.outputs), in_shapes, out_shapes, b.bindings,
-            b.callables,
-        )  # fmt: skip
+        set_signature(self.function, self.inputs, self.outputs)
 
-    def _ports(
-        self, side: int, slot: str, leaf_set: GroupedLeaves, positions: Sequence[int] | None
-    ) -> list[tuple[int, Port]]:
-        if positions is None:
-            positions = range(self.counts[side], self.counts[side] + len(leaf_set.leaves))
-            self.counts[side] += len(positions)
-        place = dict(zip(leaf_set.leaves, positions, strict=True))
-        groups = leaf_set.groups
-        names = {k: slot if len(groups) == 1 else f"{slot}/{symbol}" for k, symbol in groups.items()}
-        return [(k, Port(names[k], tuple(place[m] for m in leaf_set.members[k]), True)) for k in groups]
-
-    def _argument(self, type_: Attribute, slot: str) -> SSAValue:
+    def _argument(self, type_: Attribute, slot: Slot) -> SSAValue:
         value = self.block.insert_arg(type_, len(self.block.args))
-        hint = slot.rsplit(".", 1)[-1]
+        hint = slot.path[-1] if slot.path else str(slot.role)
         value.name_hint = hint if hint.isidentifier() else None
+        self.inputs.append(slot)
         return value
+
+
+def _grouped(slot: Slot, leaf_set: GroupedLeaves, places: Sequence[int] | None) -> list[tuple[int, Slot]]:
+    """The slot of each group of a tree: the places of its leaves."""
+    place = dict(zip(leaf_set.leaves, range(len(leaf_set.leaves)) if places is None else places, strict=True))
+    return [(k, replace(slot, places=tuple(place[m] for m in leaf_set.members[k]))) for k in leaf_set.groups]
 
 
 def _by_group(leaf_set: GroupedLeaves, dtypes: Sequence[np.dtype]) -> Dtypes:

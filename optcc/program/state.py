@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import jax
 
 from optcc.formula.values import GroupedLeaves, Key, Scalar, Tree, Zipped
-from optcc.program.program import path_name
+from optcc.program.arrays import PyTreeDef, path_name
 
 Value = Tree | Scalar | Key
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One value of a state: its name, and where its arrays are among the leaves of the state."""
+class StateSlot:
+    """One value of a state: the path to it, and where its arrays are among the leaves of the state."""
 
-    name: str
+    path: tuple[str, ...]
     value: Value
     positions: tuple[int, ...]
 
@@ -30,13 +31,13 @@ class StateLayout:
     def __init__(self, state: Any) -> None:
         pairs, self.structure = jax.tree_util.tree_flatten_with_path(state, is_leaf=_is_value)
         self._values = [value for _, value in pairs]
-        named: list[tuple[str, Value]] = []
-        for path, value in pairs:
-            name = path_name(path)
+        named: list[tuple[tuple[str, ...], Value]] = []
+        for keys, value in pairs:
+            path = tuple(path_name((key,)) for key in keys)
             if isinstance(value, Zipped):
-                named += [(f"{name}.{i}", tree) for i, tree in enumerate(value.trees)]
+                named += [((*path, str(i)), tree) for i, tree in enumerate(value.trees)]
             else:
-                named.append((name, value))
+                named.append((path, value))
         # Numbers in the place of arrays show where each array comes to stand.
         numbers: list[list[int]] = []
         for _, value in named:
@@ -45,8 +46,14 @@ class StateLayout:
             numbers.append(list(range(start, start + size)))
         place = {number: i for i, number in enumerate(jax.tree.leaves(self.fill(numbers)))}
         self.slots = tuple(
-            Slot(name, value, tuple(place[n] for n in ns)) for (name, value), ns in zip(named, numbers, strict=True)
+            StateSlot(path, value, tuple(place[n] for n in ns))
+            for (path, value), ns in zip(named, numbers, strict=True)
         )
+
+    @cached_property
+    def leaf_structure(self) -> PyTreeDef:
+        """The pytree of the state's arrays."""
+        return jax.tree.structure(self.fill([[0] * len(slot.positions) for slot in self.slots]))
 
     def arrays(self, state: Any) -> list[list[Any]]:
         """The arrays of each slot, from a state of this structure."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
-from optcc.dialect import CallOp, JoinOp, SplitOp, SweepOp, TreeType, shapes_of
-from optcc.passes.analysis.functions import argument_slots
-from optcc.passes.analysis.sizes import element_bytes
+from optcc.dialect import TreeType, argument_arrays, element_bytes, tree_bytes
+from optcc.dialect.interfaces import Barrier, PassOverMemory, Regroups, Traffic, ask, used_values
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class SweepCost:
 class Cost:
     """The sweeps of a function, its floor (every array touched once), and the number of parameters.
 
-    `barriers` are the opaque calls, whose own traffic is not known.
+    `barriers` are the opaque calls on arrays, whose own traffic is not known.
     """
 
     sweeps: tuple[SweepCost, ...]
@@ -51,44 +49,47 @@ class Cost:
 
 
 def cost_of(function: FuncOp) -> Cost:
-    """The cost of a function after `form-sweeps`."""
+    """The cost of a function after `form-sweeps`.
+
+    Raises VerifyException for an op on trees that does not declare the trait `Traffic`.
+    """
     ops = list(function.body.block.ops)
-    sweeps = tuple(_sweep(op) for op in ops if isinstance(op, SweepOp))
-    barriers = tuple(op.callee.data for op in ops if isinstance(op, CallOp))
+    sweeps: list[SweepCost] = []
+    barriers: list[str] = []
+    for op in ops:
+        match ask(op, Traffic):
+            case PassOverMemory() as traffic:
+                moved = traffic.moved(op)
+                sweeps.append(SweepCost(moved.read, moved.written, moved.fresh, _waits_for(op)))
+            case Barrier() as barrier if _has_trees(op):
+                barriers.append(barrier.label(op))
+            case _:
+                pass
     trees = [a for a in function.args if isinstance(a.type, TreeType) and a.type.has_elements]
     returned = next(op for op in ops if isinstance(op, ReturnOp)).arguments
-    read = sum(tree_bytes(function, a) for a in trees if _is_computed_with(a))
-    written = sum(tree_bytes(function, v) for v in returned if not isinstance(v, BlockArgument))
-    slots = dict(zip(function.args, argument_slots(function), strict=True))
+    read = sum(tree_bytes(function, a.type) for a in trees if _is_computed_with(a))
+    written = sum(tree_bytes(function, v.type) for v in returned if not isinstance(v, BlockArgument))
+    names = {a: str(array) for a, array in zip(function.args, argument_arrays(function), strict=True)}
     # Gradients may have an axis of examples; parameters are not always there.
-    names = {slots[a].split("/")[0] for a in trees}
-    counted = next((name for name in ("params", "params.fast") if name in names), "updates")
-    parameters = sum(tree_bytes(function, a) // _width(a) for a in trees if slots[a].split("/")[0] == counted)
-    return Cost(sweeps, read + written, parameters, barriers)
+    counted = next((name for name in ("params", "params.fast") if name in {names[a] for a in trees}), "updates")
+    parameters = sum(tree_bytes(function, a.type) // _width(a) for a in trees if names[a] == counted)
+    return Cost(tuple(sweeps), read + written, parameters, tuple(barriers))
 
 
-def _sweep(op: SweepOp) -> SweepCost:
-    read = sum(tree_bytes(op, v) for m in op.maps for v in dict.fromkeys(m.inputs))
-    written = sum(tree_bytes(op, result) for result in op.outputs)
-    fresh = tuple(
-        result.name_hint or f"result {i}"
-        for i, (result, name) in enumerate(zip(op.outputs, op.writes, strict=True))
-        if not name.data and isinstance(result.type, TreeType) and result.type.has_elements
-    )
-    return SweepCost(read, written, fresh, _waits_for(op))
-
-
-def _waits_for(op: SweepOp) -> tuple[str, ...]:
+def _waits_for(op: Operation) -> tuple[str, ...]:
     """The reductions of earlier sweeps that this one needs, in words."""
     found: dict[str, None] = {}
     seen: set[Operation] = set()
-    work: list[SSAValue] = [v for m in op.maps for v in m.inputs]
+    work = used_values(op)
     while work:
         value = work.pop()
         owner = value.owner
-        if isinstance(owner, SweepOp) and not (isinstance(value.type, TreeType) and value.type.has_elements):
-            found[f"a reduction over {_scope(value.type)}"] = None
-        if isinstance(owner, Operation) and owner not in seen and not isinstance(owner, SweepOp):
+        if not isinstance(owner, Operation):
+            continue
+        if owner.has_trait(PassOverMemory):
+            if not (isinstance(value.type, TreeType) and value.type.has_elements):
+                found[f"a reduction over {_scope(value.type)}"] = None
+        elif owner not in seen:
             seen.add(owner)
             work += owner.operands
     return tuple(sorted(found))
@@ -100,23 +101,20 @@ def _scope(folded: Attribute) -> str:
     return "each leaf" if folded.is_per_leaf else "axes of each leaf"
 
 
-def tree_bytes(user: Operation, value: SSAValue) -> int:
-    """Bytes of a value that has elements or an axis extent; 0 for a scalar or a per-leaf value."""
-    type_ = value.type
-    if not isinstance(type_, TreeType) or type_.is_per_leaf:
-        return 0
-    return element_bytes(type_.element) * sum(map(math.prod, shapes_of(user, type_)))
-
-
 def _width(value: SSAValue) -> int:
     assert isinstance(value.type, TreeType)
     return element_bytes(value.type.element)
 
 
+def _has_trees(op: Operation) -> bool:
+    """Whether an op takes or gives arrays: a schedule that is called moves no bytes that count."""
+    return any(isinstance(v.type, TreeType) for v in (*op.operands, *op.results))
+
+
 def _is_computed_with(value: SSAValue) -> bool:
     """Whether anything but the return uses a value, itself or a part of it."""
     for use in value.uses:
-        if isinstance(use.operation, SplitOp | JoinOp):
+        if use.operation.has_trait(Regroups):
             if any(_is_computed_with(r) for r in use.operation.results):
                 return True
         elif not isinstance(use.operation, ReturnOp):

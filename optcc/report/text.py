@@ -14,7 +14,6 @@ from optcc.dialect import SweepOp
 from optcc.lowering.native.calls import why_not_native
 from optcc.report.cost import Cost, cost_of
 from optcc.runtime.backends import why_no_native_calls
-from optcc.runtime.stages import function_of
 
 if TYPE_CHECKING:
     from optcc.runtime.optimizer import CompiledOptimizer
@@ -24,7 +23,7 @@ _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 
 def report_text(compiled: CompiledOptimizer) -> str:
     """Sweeps and bytes from the IR; kernels, aliasing and temporaries from the executable; and what fell short."""
-    cost = cost_of(function_of(compiled.staged.program))
+    cost = cost_of(compiled.staged.program.step.op)
     lines = [_sweep_table(cost), *_summary(cost), *_executable(compiled, cost)]
     return "\n".join(lines) + "\n"
 
@@ -45,17 +44,28 @@ def _sweep_table(cost: Cost) -> str:
 
 
 def _summary(cost: Cost) -> list[str]:
-    per = cost.per_parameter
     lines = [
         "",
         f"parameters:      {cost.parameters:,}",
         f"sweeps:          {len(cost.sweeps)}",
-        f"bytes/parameter: {per(cost.bytes):.1f}, floor {per(cost.floor):.1f} (each array touched once)",
+        _bytes_line(cost),
     ]
+    if cost.barriers:
+        return lines
     if cost.bytes > cost.floor:
         waits = sorted({w for sweep in cost.sweeps for w in sweep.waits_for})
         lines.append(f"  above the floor because a sweep waits for {' and '.join(waits) or 'another'} and reads again")
     return lines
+
+
+def _bytes_line(cost: Cost) -> str:
+    """The headline of the traffic, with no figure where opaque calls have traffic of their own."""
+    per = cost.per_parameter
+    if cost.barriers:
+        calls = "an opaque call" if len(cost.barriers) == 1 else f"{len(cost.barriers)} opaque calls"
+        alone = f"the sweeps alone: {per(cost.bytes):.1f}"
+        return f"bytes/parameter: not known, the traffic of {calls} is not counted ({alone})"
+    return f"bytes/parameter: {per(cost.bytes):.1f}, floor {per(cost.floor):.1f} (each array touched once)"
 
 
 def _executable(compiled: CompiledOptimizer, cost: Cost) -> list[str]:
@@ -102,7 +112,7 @@ def _layout(compiled: CompiledOptimizer, all_native: bool) -> list[str]:
 
 def why_not(compiled: CompiledOptimizer) -> list[str]:
     """For each sweep of `step` why it does not run as a native kernel, "" if it does."""
-    function = function_of(compiled.staged.program)
+    function = compiled.staged.program.step.op
     sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
     everywhere = why_no_native_calls(compiled.backend)
     return [everywhere or why_not_native(op) for op in sweeps]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from optcc.dialect import Role
 from optcc.interpret.pairs import check_matches
-from optcc.program.program import Program, data_to_keys, keys_to_data, shapes_of
-from optcc.runtime.packed_trees import Packed, check_layout
-from optcc.runtime.primitive import BoundProgram, bind
-from optcc.runtime.stages import HyperValues, function_of
+from optcc.lowering.native.llvm.prefetch import bytes_ahead
+from optcc.program.arrays import keys_to_data, shapes_of
+from optcc.program.program import Function
+from optcc.program.signature import ROLES
+from optcc.runtime.packed_trees import Packed, check_layout, like_of, trees_of
+from optcc.runtime.primitive import BoundFunction, bind
 
 MAKING = RLock()
 """Held while something is made for the first time, so that two threads do not make it twice."""
@@ -53,48 +56,56 @@ EXECUTABLES = Cache(most=256)
 """Executables, or functions jitted around them, by `key_of` what they compute."""
 
 
-def key_of(program: Program, values: HyperValues) -> Any:
-    """What an executable depends on: the function that runs every step, and the pytrees around it."""
+def key_of(function: Function) -> Any:
+    """What an executable depends on: the text of the function that runs every step, and the pytrees around it."""
+    program = function.program
+    # An id is enough as long as what is kept for it keeps the callable alive, which the executable does.
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
-    dtypes = tuple(x.dtype for x in jax.tree.leaves(program.in_shapes))
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
-    structures = jax.tree.structure(program.in_shapes), jax.tree.structure(program.out_shapes)
-    return str(function_of(program)), tables, values.layout, structures, dtypes, opaque
+    structures = tuple(function.structure(role, results=results) for role in ROLES for results in (False, True))
+    return str(function.op), tables, structures, opaque, bytes_ahead()
 
 
-def jit_init(executable: BoundProgram) -> Any:
+def jit_init(bound: BoundFunction) -> Any:
     """The jitted initial state, of the leaves of the parameters and of hyperparameters."""
-    program = executable.program
 
     def optcc_init(params: Any, hypers: Any) -> Any:
-        arrays = [jnp.asarray(x) for x in executable.interpret(*keys_to_data(params), *hypers)]
-        return jax.tree.unflatten(jax.tree.structure(program.out_shapes), data_to_keys(arrays, program.outputs))
+        arrays = [jnp.asarray(x) for x in bound.interpret(*keys_to_data(params), *hypers)]
+        return trees_of(bound.function, bound.function.signature.data_to_keys(arrays))[Role.STATE]
 
     return jax.jit(optcc_init)
 
 
-def jit_step(executable: BoundProgram) -> Any:
+def jit_step(bound: BoundFunction) -> Any:
     """The jitted step. Parameters and state come first, in the order of the results, so that XLA, which pairs donated
     buffers with results of their shape in order, gives each array its own buffer back."""
-    grads_like, state_like, params_like, _ = executable.program.in_shapes
+    like = {role: like_of(bound.function, role) for role in (Role.UPDATES, Role.STATE, Role.PARAMS)}
 
     def optcc_step(params: Any, state: Any, grads: Any, hypers: Any) -> Any:
-        check_step(grads_like, params_like, state_like, grads, state, params)
-        flat = bind(executable, [*jax.tree.leaves((grads, state, params)), *hypers])
-        return jax.tree.unflatten(jax.tree.structure(executable.program.out_shapes), flat)
+        trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params}
+        check_step(like, trees)
+        found = call(bound, trees, hypers)
+        return found[Role.PARAMS], found[Role.STATE]
 
     return jax.jit(optcc_step, donate_argnums=(0, 1))
 
 
-def check_step(grads_like: Any, params_like: Any, state_like: Any, grads: Any, state: Any, params: Any) -> None:
+def call(bound: BoundFunction, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
+    """Run a function on the caller's pytrees; the pytrees of its results."""
+    flat = [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
+    return trees_of(bound.function, bind(bound, [*flat, *hypers]))
+
+
+NAMES = {Role.UPDATES: "grads", Role.STATE: "state", Role.PARAMS: "params"}
+"""What errors call the pytrees of a step."""
+
+
+def check_step(like: Mapping[Role, Any], trees: Mapping[Role, Any]) -> None:
     """Check arrays against the parameters and state compiled for. Raises TreeMismatchError."""
-    for what, got, like in (
-        ("grads", grads, grads_like),
-        ("state", state, state_like),
-        ("params", params, params_like),
-    ):
-        if isinstance(got, Packed) and isinstance(like, Packed):
-            check_layout(got, like.layout, what)
-        elif what != "params" or params is not None:
-            reference = "the state for the params compiled for" if what == "state" else "the params compiled for"
-            check_matches(shapes_of(got), like, what, reference, dtypes=True)
+    for role, what in NAMES.items():
+        got, expected = trees.get(role), like[role]
+        if isinstance(got, Packed) and isinstance(expected, Packed):
+            check_layout(got, expected.layout, what)
+        elif role is not Role.PARAMS or got is not None:
+            reference = "the state for the params compiled for" if role is Role.STATE else "the params compiled for"
+            check_matches(shapes_of(got), expected, what, reference, dtypes=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,13 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from optcc.dialect import Role, context
 from optcc.errors import TreeMismatchError, message
-from optcc.program.program import Port, Program, path_name
+from optcc.passes.pack_slots import PackSlots
+from optcc.program.arrays import leaf_paths
+from optcc.program.program import Function
+from optcc.program.signature import names_of
 from optcc.program.storage import Packing
-
-UPDATES, STATE, PARAMS = "updates", "state", "params"
 
 
 @dataclass(frozen=True)
@@ -113,67 +115,48 @@ _register(PackedState)
 _register(PackedParams)
 
 
-def layout_of(program: Program, part: str) -> Layout:
-    """The packed layout of the updates, the state or the parameters that a program takes."""
-    index = (UPDATES, STATE, PARAMS).index(part)
-    tree = program.in_shapes[index]
-    start = sum(len(jax.tree.leaves(t)) for t in program.in_shapes[:index])
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
+def layout_of(function: Function, role: Role, *, results: bool = False) -> Layout:
+    """The packed layout of a pytree that a function takes, or returns. Gradients are packed like the parameters."""
+    bindings = function.signature.of_role(role, results=results)
+    names = names_of(bindings, Role.PARAMS if role is Role.UPDATES else None)
+    structure = function.structure(role, results=results)
+    paths = leaf_paths(structure)
     slots: list[PackedSlot] = []
-    for port in _ports_of(program, start, len(leaves)):
-        positions = tuple(i - start for i in port.positions)
-        shape = leaves[positions[0]][1]
-        packing = Packing.of([leaves[i][1].shape for i in positions]) if port.is_tree else None
-        if packing is not None:
-            shape = jax.ShapeDtypeStruct((packing.size,), shape.dtype)
-        paths = tuple(path_name(leaves[i][0]) for i in positions)
-        # Gradients are packed like the parameters.
-        name = port.slot.replace("updates", "params", 1) if part == UPDATES else port.slot
-        slots.append(PackedSlot(name, shape, packing, paths, positions))
-    return Layout(slots, jax.tree.structure(tree))
+    for b, name in zip(bindings, names, strict=True):
+        packing = Packing.of(b.shapes) if b.group else None
+        shape = b.arrays[0] if packing is None else jax.ShapeDtypeStruct((packing.size,), b.dtype)
+        slots.append(PackedSlot(name, shape, packing, tuple(paths[i] for i in b.places), b.places))
+    return Layout(slots, structure)
 
 
-def _ports_of(program: Program, start: int, count: int) -> list[Port]:
-    return [port for port in program.inputs if start <= port.positions[0] < start + count]
+def packed_function(function: Function, roles: Collection[Role]) -> Function:
+    """The function with the pytrees of some roles packed."""
+    if not roles:
+        return function
+    module = function.program.module.clone()
+    PackSlots(tuple(sorted(roles))).apply(context(), module)
+    return function.program.with_module(module).function(function.name)
 
 
-def packed_program(program: Program, layouts: Mapping[str, Layout]) -> Program:
-    """The calling convention of `step` with some of updates, state and parameters packed."""
-
-    def shapes(part: str, tree: Any) -> Any:
-        return layouts[part].like(PackedState if part == STATE else PackedParams) if part in layouts else tree
-
-    updates, state, params, extra = program.in_shapes
-    new_in = (shapes(UPDATES, updates), shapes(STATE, state), shapes(PARAMS, params), extra)
-    new_params, new_state = program.out_shapes
-    new_out = (shapes(PARAMS, new_params), shapes(STATE, new_state))
-    inputs = _moved(program.inputs, [UPDATES, STATE, PARAMS, ""], program.in_shapes, layouts)
-    outputs = _moved(program.outputs, [PARAMS, STATE], program.out_shapes, layouts)
-    return replace(program, inputs=inputs, outputs=outputs, in_shapes=new_in, out_shapes=new_out)
+def like_of(function: Function, role: Role) -> Any:
+    """The pytree of a role that a function takes, of shapes and dtypes; packed if it is."""
+    if not function.signature.is_packed(role):
+        return function.shapes(role)
+    return layout_of(function, role).like(_kind(role))
 
 
-def _moved(
-    ports: Sequence[Port], parts: Sequence[str], trees: Sequence[Any], layouts: Mapping[str, Layout]
-) -> tuple[Port, ...]:
-    """The ports with the places that their arrays have in the new flat list."""
-    moved: dict[int, Port] = {}
-    old_start = new_start = 0
-    for part, tree in zip(parts, trees, strict=True):
-        count = len(jax.tree.leaves(tree))
-        mine = [i for i, port in enumerate(ports) if old_start <= port.positions[0] < old_start + count]
-        if part in layouts:
-            slots = {slot.positions: (i, slot) for i, slot in enumerate(layouts[part].slots)}
-            for i in mine:
-                place, slot = slots[tuple(k - old_start for k in ports[i].positions)]
-                moved[i] = replace(ports[i], positions=(new_start + place,), packing=slot.packing)
-            new_start += len(slots)
-        else:
-            shift = new_start - old_start
-            moved |= {i: replace(ports[i], positions=tuple(k + shift for k in ports[i].positions)) for i in mine}
-            new_start += count
-        old_start += count
-    # In the order of the function's arguments or results.
-    return tuple(moved[i] for i in range(len(ports)))
+def trees_of(function: Function, arrays: Sequence[Any]) -> dict[Role, Any]:
+    """The pytrees of a function's results from its flat arrays, packed where the function's signature says so."""
+    return function.trees(arrays, lambda role, leaves: _kind(role)(leaves, _returned_layout(function, role)))
+
+
+def _returned_layout(function: Function, role: Role) -> Layout:
+    """The layout of a packed result: that of the argument, or for `@init` of the result itself."""
+    return layout_of(function, role, results=not function.signature.of_role(role))
+
+
+def _kind(role: Role) -> type[Packed]:
+    return PackedState if role is Role.STATE else PackedParams
 
 
 def check_layout(packed: Packed, expected: Layout, what: str) -> None:

@@ -6,6 +6,7 @@ with the reference interpreter instead, and leave the rest to JAX.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,46 +19,37 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType
 from jaxlib.mlir import ir
+from xdsl.ir import Operation
 
-from optcc.dialect import CallOp, KeyType, RandomOp, SplitKeyOp, TreeType
+from optcc.dialect import KeyType, TreeType
 from optcc.dtypes import dtype_of
 from optcc.interpret import interpreter
 from optcc.lowering.packed_values import Element, view_of
 from optcc.lowering.stablehlo.functions import StableHLO
-from optcc.program.program import (
-    Program,
-    data_shapes,
-    data_to_keys,
-    keys_to_data,
-    pack,
-    pack_results,
-    unpack,
-    unpack_arguments,
-)
+from optcc.program.arrays import data_shapes, keys_to_data
+from optcc.program.program import Function
 from optcc.runtime.backends import native_calls
 from optcc.runtime.collector import collector_paused
-from optcc.runtime.stages import function_of
 
 
 @dataclass(frozen=True, eq=False)
-class BoundProgram:
-    """A program of sweeps as the primitive takes it: flat arrays first, then the arrays of hyperparameters.
+class BoundFunction:
+    """A function of sweeps as the primitive takes it: the caller's flat arrays, then those of hyperparameters.
 
     Compared by identity: one object, one compilation.
     """
 
-    program: Program
-    hyper_layout: tuple[tuple[int, int], ...]
+    function: Function
     backend: str = "auto"
 
-    @property
+    @cached_property
     def out_avals(self) -> list[jax.ShapeDtypeStruct]:
         """Shapes and dtypes of the flat results, of keys those of their data."""
-        return data_shapes(self.program.out_shapes)
+        return data_shapes(self.function.signature.out_arrays)
 
     @cached_property
     def jitted(self) -> Any:
-        """The executable for calls outside any trace; made once, so that the second call finds it compiled."""
+        """The function for calls outside any trace; made once, so that the second call finds it compiled."""
 
         def optcc_update(*arrays: Any) -> Any:
             return optcc_update_p.bind(*arrays, executable=self)
@@ -66,18 +58,12 @@ class BoundProgram:
 
     def interpret(self, *arrays: Any) -> list[Any]:
         """Evaluate in jax.numpy."""
-        packed, hypers = self.arguments(arrays)
-        arguments = unpack_arguments(self.program.inputs, packed)
-        values = [hypers[k][i] for k, i in self.hyper_layout]
-        results = interpreter.evaluate(
-            self.program.module, self.program.name, [*arguments, *values], callables=self.program.callables
-        )
-        return unpack(self.program.outputs, pack_results(self.program.outputs, results), len(self.out_avals))
-
-    def arguments(self, arrays: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
-        """The arguments that the ports describe, and the arrays of hyperparameters that follow."""
-        count = sum(len(port.positions) for port in self.program.inputs)
-        return pack(self.program.inputs, arrays[:count]), arrays[count:]
+        signature, program = self.function.signature, self.function.program
+        values = signature.arguments(arrays, operator.getitem)
+        arguments = [b.packing.unpack(v) if b.packing else v for b, v in zip(signature.inputs, values, strict=True)]
+        results = interpreter.evaluate(program.module, self.function.name, arguments, callables=program.callables)
+        packed = [b.packing.pack(v) if b.packing else v for b, v in zip(signature.outputs, results, strict=True)]
+        return signature.results(packed)
 
 
 _DEVICE_MEMORY = jax.memory.Space.Device
@@ -86,22 +72,22 @@ optcc_update_p = Primitive("optcc_update")
 optcc_update_p.multiple_results = True
 
 
-def bind(executable: BoundProgram, arrays: Sequence[Any]) -> list[Any]:
+def bind(executable: BoundFunction, arrays: Sequence[Any]) -> list[Any]:
     """Run an executable on flat arrays, within a trace or at once."""
     if not arrays:
         # JAX does not give a primitive without operands to the trace. Nothing but counts can be in such a state.
-        return data_to_keys([jnp.asarray(x) for x in executable.interpret()], executable.program.outputs)
+        return executable.function.signature.data_to_keys([jnp.asarray(x) for x in executable.interpret()])
     results = optcc_update_p.bind(*keys_to_data(arrays), executable=executable)
-    return data_to_keys(results, executable.program.outputs)
+    return executable.function.signature.data_to_keys(results)
 
 
 @optcc_update_p.def_impl
-def _run(*arrays: Any, executable: BoundProgram) -> Any:
+def _run(*arrays: Any, executable: BoundFunction) -> Any:
     return executable.jitted(*arrays)
 
 
 @optcc_update_p.def_abstract_eval
-def _shapes(*avals: Any, executable: BoundProgram) -> list[Any]:
+def _shapes(*avals: Any, executable: BoundFunction) -> list[Any]:
     if any(_is_placed(aval) for aval in avals):
         # A type without varying axes claims that all devices hold the same value, and JAX then sums the next gradient
         # over them. The interpreter is jax.numpy, so its results have the types that Optax's would have.
@@ -122,30 +108,28 @@ def _is_placed(aval: Any) -> bool:
     )
 
 
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: BoundProgram):
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: BoundFunction):
     tangents = [ad.instantiate_zeros(t) for t in tangents]
     return jax.jvp(lambda *xs: executable.interpret(*xs), tuple(primals), tuple(tangents))
 
 
-def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: BoundProgram):
+def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: BoundFunction):
     axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(lambda *xs: executable.interpret(*xs), in_axes=axes)(*arrays)
     return out, [0] * len(out)
 
 
 @collector_paused()
-def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundProgram, cpu: bool) -> Sequence[Any]:
-    program = executable.program
-    arguments, hypers = executable.arguments(values)
-    scalars = [Element(hypers[k], i) for k, i in executable.hyper_layout]
+def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunction, cpu: bool) -> Sequence[Any]:
+    signature = executable.function.signature
+    arguments = signature.arguments(values, Element)
     call = partial(_lower_call, ctx, executable)
     native = native_calls(executable.backend) if cpu and not _is_partitioned(ctx) else None
     insert = ctx.module_context.symbol_table.insert
     lowering = StableHLO(ctx.module_context.module, insert, call, cpu=cpu, native=native)
-    packings = [port.packing for port in program.inputs]
-    views = [view_of(v, p) if p else v for v, p in zip(arguments, packings, strict=True)]
-    out = lowering.lower(function_of(program), [*views, *scalars], [port.packing for port in program.outputs])
-    flat = unpack(program.outputs, out, len(ctx.avals_out))
+    views = [view_of(v, b.packing) if b.packing else v for v, b in zip(arguments, signature.inputs, strict=True)]
+    out = lowering.lower(executable.function.op, views, [b.packing for b in signature.outputs])
+    flat = signature.results(out)
     return [_place(ctx, value, aval) for value, aval in zip(flat, ctx.avals_out, strict=True)]
 
 
@@ -166,10 +150,13 @@ def _place(ctx: mlir.LoweringRuleContext, value: Any, aval: Any) -> Any:
 
 
 def _lower_call(
-    ctx: mlir.LoweringRuleContext, executable: BoundProgram, op: CallOp | SplitKeyOp | RandomOp, values: list[Any]
+    ctx: mlir.LoweringRuleContext, executable: BoundFunction, op: Operation, values: Sequence[Any]
 ) -> list[Any]:
-    """Trace a function of JAX and lower it where the op stands."""
-    function = _function_of(executable, op)
+    """Trace the interpretation of an op, and lower it where the op stands."""
+
+    def function(*values: Any) -> Sequence[Any]:
+        return interpreter.evaluate_op(op, values, executable.function.program.callables)
+
     structure = jax.tree.structure(values)
     flat = jax.tree.leaves(values)
     avals = [
@@ -184,17 +171,7 @@ def _lower_call(
     rule = mlir.lower_fun(flat_function, multiple_results=True)
     out = iter(rule(ctx.replace(primitive=None, avals_in=avals, avals_out=out_avals), *flat))
     shapes_out = jax.eval_shape(lambda *xs: function(*jax.tree.unflatten(structure, xs)), *shapes)
-    return [[next(out) for _ in jax.tree.leaves(s)] if isinstance(s, list) else next(out) for s in shapes_out]
-
-
-def _function_of(executable: BoundProgram, op: CallOp | SplitKeyOp | RandomOp) -> Any:
-    match op:
-        case CallOp():
-            return executable.program.callables[op.callee.data]
-        case SplitKeyOp():
-            return lambda key: [interpreter.split_key(op, key)]
-        case RandomOp():
-            return lambda key: [interpreter.draw(op, key)]
+    return [[next(out) for _ in s] if isinstance(s, list | tuple) else next(out) for s in shapes_out]
 
 
 def _aval(ctx: mlir.LoweringRuleContext, value: Any, type_: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from optcc.dialect import SLOT, Combiner, JoinOp, MapOp, SplitOp, YieldOp
+from optcc.dialect import Array, Combiner, JoinOp, MapOp, SplitOp, YieldOp, argument_arrays, result_arrays
 
 
 def functions(module: ModuleOp) -> Iterator[FuncOp]:
@@ -25,44 +25,24 @@ def return_of(function: FuncOp) -> ReturnOp:
     return last
 
 
-def argument_slots(function: FuncOp) -> list[str]:
-    """The slot of each argument, "" where it has none."""
-    return _slots(function, function.arg_attrs.data if function.arg_attrs else (), len(function.args))
-
-
-def result_slots(function: FuncOp) -> list[str]:
-    """The slot of each result, "" where it has none."""
-    return _slots(function, function.res_attrs.data if function.res_attrs else (), len(return_of(function).arguments))
-
-
-def _slots(function: FuncOp, attributes: Sequence[object], count: int) -> list[str]:
-    from xdsl.dialects.builtin import DictionaryAttr
-
-    names: list[str] = []
-    for entry in attributes:
-        slot = entry.data.get(SLOT) if isinstance(entry, DictionaryAttr) else None
-        names.append(slot.data if isinstance(slot, StringAttr) else "")
-    return names or [""] * count
-
-
-def returned_slots(function: FuncOp) -> dict[SSAValue, str]:
-    """The slot that each value is returned in, as a whole or as a part of a join."""
-    slots: dict[SSAValue, str] = {}
-    for slot, value in zip(result_slots(function), return_of(function).arguments, strict=True):
-        slots[value] = slot
+def returned_arrays(function: FuncOp) -> dict[SSAValue, Array | None]:
+    """The array that each value is returned as the new value of, as a whole or as a part of a join."""
+    arrays: dict[SSAValue, Array | None] = {}
+    for array, value in zip(result_arrays(function), return_of(function).arguments, strict=True):
+        arrays[value] = array
         if isinstance(value.owner, JoinOp):
-            slots.update(dict.fromkeys(value.owner.parts, slot))
-    return slots
+            arrays.update(dict.fromkeys(value.owner.parts, array))
+    return arrays
 
 
-def argument_parts(function: FuncOp) -> dict[tuple[str, Attribute], SSAValue]:
-    """The value of each slot by the slot and its type: the argument, and the parts that it is split into."""
-    parts: dict[tuple[str, Attribute], SSAValue] = {}
-    for slot, argument in zip(argument_slots(function), function.args, strict=True):
-        parts[slot, argument.type] = argument
+def argument_parts(function: FuncOp) -> dict[tuple[Array | None, Attribute], SSAValue]:
+    """The value of each array by the array and its type: the argument, and the parts that it is split into."""
+    parts: dict[tuple[Array | None, Attribute], SSAValue] = {}
+    for array, argument in zip(argument_arrays(function), function.args, strict=True):
+        parts[array, argument.type] = argument
         for use in argument.uses:
             if isinstance(use.operation, SplitOp):
-                parts.update({(slot, part.type): part for part in use.operation.parts})
+                parts.update({(array, part.type): part for part in use.operation.parts})
     return parts
 
 

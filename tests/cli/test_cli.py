@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 import optcc
-from optcc.cli import output, progress
+from optcc.cli import console, listing, output, progress
 from optcc.cli.app import app
 from optcc.expressions import parse_optimizer
 from optcc.params import load_params
-from optcc.passes import PASSES, PIPELINES
+from optcc.passes import PASSES, PIPELINES, runs_of, usage
 from optcc.runtime.native import library
 from optcc.runtime.optimizer import CompiledOptimizer
 
@@ -24,6 +25,7 @@ EXPRESSION = "chain(clip_by_global_norm(1.0), adamw(3e-4))"
 TINY = '{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}'
 HEADER = re.compile(r"^// -----// IR after (\S+) //----- //$", re.MULTILINE)
 STEP = [one.name for one in PIPELINES["step"]]
+RUNS = [str(run) for run in runs_of(PIPELINES["step"])]
 
 
 def optcc_(*arguments: str, stdin: str | None = None) -> Result:
@@ -108,7 +110,7 @@ def test_compile_prints_every_stage(compiled: CompiledOptimizer) -> None:
     result = optcc_("compile", EXPRESSION, "--params", TINY, "--print-ir-after-all", "--emit", "sweeps")
     assert result.exit_code == 0
     assert result.stdout == compiled.ir("sweeps")
-    assert HEADER.findall(result.stderr) == ["optim", *STEP]
+    assert HEADER.findall(result.stderr) == ["optim", *RUNS]
     first, *_, last = [part.strip() for part in HEADER.split(result.stderr)[2::2]]
     assert (first, last) == (compiled.ir("optim").strip(), compiled.ir("sweeps").strip())
 
@@ -116,7 +118,7 @@ def test_compile_prints_every_stage(compiled: CompiledOptimizer) -> None:
 def test_compile_times_passes() -> None:
     result = optcc_("compile", EXPRESSION, "--params", TINY, "--time-passes", "-o", os.devnull)
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stderr.splitlines()] == ["pass", *STEP, "total"]
+    assert [line.split()[0] for line in result.stderr.splitlines()] == ["pass", *RUNS, "total"]
 
 
 @pytest.mark.parametrize(
@@ -335,16 +337,24 @@ def test_output_keeps_the_mode_and_the_link(tmp_path: Path, built: str) -> None:
 
 
 def test_list() -> None:
-    assert "adamw" in stdout("list", "optimizers")
-    assert "(max_norm)" in stdout("list", "transforms")
+    assert re.search(r"^adamw\(learning_rate, .*\)  Adam ", stdout("list", "optimizers"), re.MULTILINE)
+    assert "\nclip_by_global_norm(max_norm)  Scale the updates" in stdout("list", "transforms")
     assert "cosine_decay_schedule" in stdout("list", "schedules")
     passes = stdout("list", "passes")
-    assert all(re.search(rf"^{name} +[A-Z].*\. *$", passes, re.MULTILINE) for name in PASSES)
+    assert all(re.search(rf"^{re.escape(usage(one))} +[A-Z].*\.$", passes, re.MULTILINE) for one in PASSES.values())
     assert f"step    {','.join(STEP)}" in stdout("list", "pipelines")
     assert re.search(r"^gpt2 +148 +124,439,808 +float32 ", stdout("list", "params"), re.MULTILINE)
     everything = stdout("list")
+    assert not re.search(r" $|<function|<class", everything, re.MULTILINE)
     assert all(title in everything.split() for title in ("optimizers", "schedules", "passes", "pipelines", "params"))
     assert everything.splitlines()[-1].startswith("native CPU kernels: ")
+
+
+def test_list_on_a_terminal_is_as_wide_as_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "output_console", lambda: Console(width=80))
+    text = "".join(listing._section(kind).rich() for kind in listing.KINDS)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "clip_by_global_norm" in text
 
 
 def test_list_says_why_there_are_no_native_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

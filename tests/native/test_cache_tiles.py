@@ -15,7 +15,6 @@ import optcc
 from optcc.lowering import cache_tiles
 from optcc.runtime import native
 from optcc.runtime.executables import EXECUTABLES
-from optcc.runtime.stages import function_of
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())
 
@@ -60,7 +59,7 @@ def steps(chain: Any) -> tuple[Any, str]:
 
 
 def blocks_of(compiled: Any) -> list[cache_tiles.LeafTile]:
-    function = function_of(compiled.staged.program)
+    function = compiled.staged.program.step.op
     return cache_tiles.blocks_of(function, cache_tiles.bytes_of(function))
 
 

@@ -1,7 +1,6 @@
 """What every row of the parity table must keep, whatever its formula: structure, dtypes, JAX's transformations.
 
-The tree is small and the work is
-put into few compiled functions, for the sake of XLA's compile times.
+The tree is small and the work is put into few compiled functions, for the sake of XLA's compile times.
 """
 
 from __future__ import annotations
@@ -132,7 +131,7 @@ def test_compiled_step_compiles_once(row: Row):
         updates, expected_state = tx.update(tree(step + 1), expected_state, expected_params)
         expected_params = optcc.apply_updates(expected_params, updates)
         params, state = compiled.step(tree(step + 1), state, jax.tree.map(jnp.copy, params))
-        sizes.append(compiled._steps[False, False, False]._cache_size())
+        sizes.append(compiled._made.steps[False, False, False]._cache_size())
     assert sizes[0] == sizes[1]
     rtol = 2e-2 if row.discrete or low_precision(state) else 2e-5
     assert_relative((params, state), (expected_params, expected_state), rtol=rtol, what=row.name)

@@ -29,7 +29,7 @@ def test_a_changed_hyperparameter_is_used_without_a_compilation():
         before = float(params["w"][0])
         params, state = opt.step({"w": jnp.ones(3)}, state, params)
         assert float(params["w"][0]) == pytest.approx(before - rate)
-        sizes.append(opt._steps[False, False, False]._cache_size())
+        sizes.append(opt._made.steps[False, False, False]._cache_size())
     assert sizes == [sizes[0]] * 3
 
 

@@ -158,7 +158,9 @@ def test_k_is_an_input():
     """Another k is no other compilation."""
     params = {"w": jax.ShapeDtypeStruct((3, 4), jnp.float32)}
     make: Any = optcc.MultiSteps
-    steps = {id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._steps[False, False, False]) for k in (2, 3, 4)}
+    steps = {
+        id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._made.steps[False, False, False]) for k in (2, 3, 4)
+    }
     assert len(steps) == 1
     text = optcc.compile(optcc.chain(optcc.clip(1.0), make(optcc.adam(1e-3), 4)), params).ir("optim")
     assert all(f'optim.hyper "{name}"' in text for name in ("0.max_delta", "1.every_k_schedule", "1.learning_rate"))

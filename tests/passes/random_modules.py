@@ -170,13 +170,14 @@ class _Writer:
             write()
         x, v, z = _tree("elements"), _tree("elements", leaves="v_row"), _tree("elements", "complex<f32>")
         known = [t for t in self.values if t not in ("f64", "f32") and "@on" not in t and "@off" not in t]
-        slots = {x: ["updates", "0.m"], v: ["0.v"], z: ["0.z"], "f32": ["0.s"]}
-        results = [(t, f' {{optim.slot = "{s}"}}') for t, names in slots.items() for s in names]
+        state = {name: f'state ["0", "{name}"]' for name in ("m", "v", "z", "s", "key")}
+        slots = {x: ["updates", state["m"]], v: [state["v"]], z: [state["z"]], "f32": [state["s"]]}
+        results = [(t, f" {{optim.slot = #optim.slot<{s}>}}") for t, names in slots.items() for s in names]
         results += [(self.random.choice(known), "") for _ in range(2)]
         names, types = [self.any(t) for t, _ in results], ", ".join(t for t, _ in results)
-        arguments = {"g": (x, "updates"), "m": (x, "0.m"), "v": (v, "0.v"), "z": (z, "0.z"), "s": ("f32", "0.s")}
-        arguments |= {"k": (KEY, "0.key"), "p": (x, "params")}
-        inputs = ", ".join(f'%{a}: {t} {{optim.slot = "{s}"}}' for a, (t, s) in arguments.items())
+        arguments = {"g": (x, "updates"), "m": (x, state["m"]), "v": (v, state["v"]), "z": (z, state["z"])}
+        arguments |= {"s": ("f32", state["s"]), "k": (KEY, state["key"]), "p": (x, "params")}
+        inputs = ", ".join(f"%{a}: {t} {{optim.slot = #optim.slot<{s}>}}" for a, (t, s) in arguments.items())
         outputs = ", ".join(t + slot for t, slot in results)
         body = [*self.lines, f"func.return {', '.join(names)} : {types}"]
         return "\n".join([*self.head, f"func.func @update({inputs}) -> ({outputs}) {{", *(f"  {x}" for x in body), "}"])

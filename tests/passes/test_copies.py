@@ -9,7 +9,6 @@ import pytest
 import optcc
 from optcc.report import cost_of
 from optcc.runtime import native
-from optcc.runtime.stages import function_of
 from tests.trees import matrices_only
 
 PARAMS = {"w": jax.ShapeDtypeStruct((512, 256), jnp.float32), "b": jax.ShapeDtypeStruct((256,), jnp.float32)}
@@ -38,7 +37,7 @@ BACKENDS = [
 def test_no_temporary_for_the_previous_gradient(name: str, backend: str, layout: str):
     tx, sweeps, bytes_per_parameter = CHAINS[name]
     compiled = optcc.compile(tx, PARAMS, backend=backend, layout=layout)
-    cost = cost_of(function_of(compiled.staged.program))
+    cost = cost_of(compiled.staged.program.step.op)
     assert (len(cost.sweeps), cost.per_parameter(cost.bytes)) == (sweeps, bytes_per_parameter)
     assert not any(sweep.fresh for sweep in cost.sweeps), "a sweep writes an array of its own"
     stats = compiled.executable.memory_analysis()

@@ -38,7 +38,7 @@ def test_nothing_is_collected_while_a_program_is_made() -> None:
     """However low the threshold: neither in the passes nor in the lowering."""
     opt = optcc.compile(optcc.adamw(0.1), {"w": jnp.ones(4)}, backend="stablehlo")
     _ = opt.program
-    _ = opt._hypers
+    _ = opt._hyperparameters.on_device(opt.staged.program.step)
     collections: list[str] = []
     threshold = gc.get_threshold()
     gc.callbacks.append(lambda phase, info: collections.append(phase))

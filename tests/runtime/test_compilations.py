@@ -17,7 +17,7 @@ def leaves(count: int, dtype: Any = jnp.float32) -> Any:
 
 def step_of(compiled: Any) -> Any:
     """The jitted step, with nothing packed."""
-    return compiled._steps[False, False, False]
+    return compiled._made.steps[False, False, False]
 
 
 def test_ten_values_one_executable():
@@ -52,7 +52,7 @@ def test_update_outside_jit_compiles_once():
     state = compiled.init(params)
     for _ in range(3):
         _, state = compiled.update(params, state, params)
-    executable, _ = compiled._update(True, None)
+    executable, _ = compiled._made.update(True, None)
     assert executable.jitted._cache_size() == 1
 
 

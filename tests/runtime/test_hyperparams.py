@@ -167,7 +167,7 @@ def test_executables_are_bounded(monkeypatch: pytest.MonkeyPatch):
     optimizers: list[Any] = []
     for i in range(1, 6):
         optimizers.append(optcc.compile(optcc.sgd(0.1), {"w": jnp.ones(i)}))
-        optimizers[-1]._steps[False, False, False]
+        optimizers[-1]._made.steps[False, False, False]
         assert len(EXECUTABLES) <= 4
     first = optimizers[0]
     params, _ = first.step({"w": jnp.ones(1)}, first.init({"w": jnp.ones(1)}), {"w": jnp.ones(1)})

@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 import optcc
+from optcc.dialect import Role
 from optcc.params import load_params
 from optcc.runtime import native
 from optcc.runtime.packed_trees import PackedParams, PackedState
@@ -108,7 +109,7 @@ def test_round_trips(row: Row, leaves: Leaves):
     compiled = optcc.compile(row.make(optcc), params, examples=max(row.examples, 1), backend="stablehlo")
     with jax.disable_jit():  # a jit for each row takes longer than its ops
         assert_same(compiled.unpack(compiled.pack(params)), params)
-        state = filled(compiled._state, 1)
+        state = filled(compiled._made.state, 1)
         assert_same(compiled.unpack_state(compiled.pack_state(state)), state)
         theirs = filled(row.make(optax).init(params), 2)
         there = jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(theirs))
@@ -261,14 +262,15 @@ def memory(compiled: Any, part: str, shapes: Any) -> tuple[Any, int]:
     """XLA's figures for a packed step, and the bytes that it is given to keep."""
 
     def packed(yes: bool, what: str, tree: Any) -> Any:
-        layout = compiled._layouts[what]
+        layout = compiled._made.layouts[Role(what)]
         kind = PackedState if what == "state" else PackedParams
         return layout.like(kind) if yes else tree
 
     grads, state, params = PARTS[part]
-    kept = packed(params, "params", shapes), packed(state, "state", compiled._state)
-    hypers = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in compiled._hypers]
-    lowered = compiled._steps[PARTS[part]].lower(*kept, packed(grads, "params", shapes), tuple(hypers))
+    kept = packed(params, "params", shapes), packed(state, "state", compiled._made.state)
+    values = compiled._hyperparameters.arrays(compiled.staged.program.step)
+    hypers = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in values]
+    lowered = compiled._made.steps[PARTS[part]].lower(*kept, packed(grads, "params", shapes), tuple(hypers))
     return lowered.compile().memory_analysis(), sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(kept))
 
 
@@ -415,7 +417,7 @@ def test_packed_are_pytrees():
     assert jax.tree.structure(shapes) == jax.tree.structure(state)
     assert [x.shape for x in jax.tree.leaves(shapes)] == [x.shape for x in jax.tree.leaves(state)]
     back = jax.eval_shape(compiled.unpack_state, shapes)
-    assert jax.tree.structure(back) == jax.tree.structure(compiled._state)
+    assert jax.tree.structure(back) == jax.tree.structure(compiled._made.state)
     assert all(x.ndim == 1 for x in jax.tree.leaves(packed))
 
 
@@ -564,6 +566,6 @@ def test_first_use_in_many_threads():
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(run, range(4)))
-    assert compiled._steps[True, True, True]._cache_size() == 1
+    assert compiled._made.steps[True, True, True]._cache_size() == 1
     for result in results[1:]:
         assert_same(result, results[0])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 
 from optcc.base import LookaheadParams
-from optcc.expressions.functions import signature_of
+from optcc.expressions.functions import callables, signature_of
 from tests.trees import RAGGED, Leaves, matrices_only
 
 Make = Callable[[Any], Any]
@@ -89,7 +89,7 @@ class Row:
     @property
     def is_optimizer(self) -> bool:
         """Whether the expression listed is an optimizer: its function takes a learning rate first."""
-        return bool(self.listed) and signature_of(self.function).startswith("(learning_rate")
+        return bool(self.listed) and signature_of(callables()[self.function]).startswith("(learning_rate")
 
 
 # Schedules, masks and chains for rows

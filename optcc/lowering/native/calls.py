@@ -5,8 +5,10 @@ The kernels' and the calls' contracts are in docs/native.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +17,8 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 
 from optcc.dialect import Combiner, Leaf, MapOp, SweepOp, TreeType, leaf_set
-from optcc.lowering.native.llvm import IterationSpace, Kernel, generate, supported
+from optcc.lowering.native.llvm import IterationSpace, Kernel, generate, stream_sizes, supported
+from optcc.lowering.native.llvm.prefetch import bytes_that_pay
 from optcc.lowering.slots import overwritten_operands
 
 _BUFFERS = 128
@@ -79,20 +82,33 @@ def kernels_of(function: FuncOp) -> list[Kernel]:
     return list(found.values())
 
 
-def calls_of(op: MapOp, leaves: Sequence[Leaf], overwritten: Sequence[int | None]) -> list[Call]:
-    """The calls of a map: leaves of one pattern share a kernel, and as many of them a call as its buffers allow."""
+def calls_of(
+    op: MapOp,
+    leaves: Sequence[Leaf],
+    overwritten: Sequence[int | None],
+    near: Collection[int] = (),
+    adjoining: bool = False,
+) -> list[Call]:
+    """The calls of a map: leaves of one pattern share a kernel, and as many of them a call as its buffers allow.
+
+    A call prefetches, on processors that gain by it, if its leaves are long enough, or lie one after another in memory
+    (`adjoining`) and are long enough together. The operands of `near` are in the cache.
+    """
     alike = {(leaf.shape, leaf.axes): leaf for leaf in leaves}
     found = {key: _iteration_space(op, leaf) for key, leaf in alike.items()}
     spaces = [found[leaf.shape, leaf.axes] for leaf in leaves]
     order = sorted(range(len(leaves)), key=lambda i: repr(spaces[i][0]))
     calls: list[Call] = []
     for pattern, group in groupby(order, key=lambda i: spaces[i][0]):
-        kernel = generate(op, overwritten, pattern)
+        make = cache(partial(generate, op, overwritten, pattern, near=near))
+        size = sum(stream_sizes(op, overwritten, pattern, near))
         members = list(group)
-        step = max(1, _BUFFERS // max(1, len(kernel.arrays)))
+        step = max(1, _BUFFERS // max(1, sum(kept is not None for kept in pattern.operand_kept)))
         for start in range(0, len(members), step):
             chosen = tuple(members[start : start + step])
-            calls.append(Call(kernel, chosen, tuple(spaces[i][1] for i in chosen)))
+            dims = tuple(spaces[i][1] for i in chosen)
+            ahead = bytes_that_pay(size * sum(map(math.prod, dims)), 1 if adjoining else len(chosen))
+            calls.append(Call(make(ahead), chosen, dims))
     return calls
 
 

@@ -29,6 +29,7 @@ class NativeCalls:
         self.register = register
         self._last: Value | None = None
         self._after: Value | None = None
+        self._near: set[Value] | None = None
 
     def order_after(self, value: Value) -> None:
         """Let all later calls run after a tensor is there."""
@@ -38,6 +39,10 @@ class NativeCalls:
         """Let all later calls run after the last one, if there was one."""
         if self._last is not None:
             self._after = self._last
+
+    def begin_block(self, fits: bool) -> None:
+        """From here on calls are of one block of leaves; if it `fits` into the cache, they find what others read."""
+        self._near = set() if fits else None
 
     def emit(
         self, op: MapOp, leaves: Sequence[Leaf], operands: Sequence[Value], overwritten: Sequence[int | None]
@@ -53,9 +58,17 @@ class NativeCalls:
             for call in calls_of(op, [one], overwritten):
                 self._call(op, call, [one], whole)
             return [operands[target] for target in overwritten if target is not None]
-        calls = calls_of(op, leaves, overwritten)
+        calls = calls_of(op, leaves, overwritten, self._operands_near(operands), _all_packed(op, operands))
         rows = [self._call(op, call, leaves, operands) for call in calls]
-        return [self._gather(op, i, calls, [row[i] for row in rows]) for i in range(len(op.outputs))]
+        results = [self._gather(op, i, calls, [row[i] for row in rows]) for i in range(len(op.outputs))]
+        if self._near is not None:
+            self._near.update(x for v in (*operands, *results) if isinstance(v, list) for x in v)
+        return results
+
+    def _operands_near(self, operands: Sequence[Value]) -> list[int]:
+        """The operands whose arrays a call of this block has read or written."""
+        near = self._near or set()
+        return [i for i, v in enumerate(operands) if isinstance(v, list) and v and near.issuperset(v)]
 
     def _call(self, op: MapOp, call: Call, leaves: Sequence[Leaf], operands: Sequence[Value]) -> list[Value]:
         """One call; its results, of one that is packed the view."""
@@ -135,6 +148,12 @@ class NativeCalls:
             return _in_order(pieces, order)
         found = dict(zip(order, (v for piece in pieces for v in piece), strict=True))
         return [found[leaf] for leaf in range(len(order))]
+
+
+def _all_packed(op: MapOp, operands: Sequence[Value]) -> bool:
+    """Whether all arrays that a map reads are packed."""
+    types = zip(operands, op.operand_types, strict=True)
+    return all(isinstance(v, PackedView) for v, t in types if isinstance(t, TreeType) and not t.is_per_leaf)
 
 
 class _Tables:

@@ -39,7 +39,7 @@ from optcc.dialect import (
     shapes_of,
 )
 from optcc.dialect import leaf_set as leaves_of
-from optcc.lowering.cache_tiles import LeafTile, blocks_of, bytes_of, is_scalar, restricted
+from optcc.lowering.cache_tiles import LeafTile, blocks_of, bytes_of, fits, is_scalar, restricted
 from optcc.lowering.native.calls import why_not_native
 from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.lowering.packed_values import Element, PackedView, Vector, as_buffer, as_leaves, as_one_leaf, as_vector
@@ -95,19 +95,26 @@ class StableHLO:
             if sum(sizes.values()) >= DISPATCH_BYTES and (number := _a_number(arguments)) is not None:
                 self.native.order_after(force_async_dispatch(number))
             is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
-            if not is_packed and (blocks := blocks_of(function, sizes)):
-                return self._lower_blocks(self.native, function, arguments, blocks)
+            foreign = any(why_not_native(op) for op in function.body.block.ops if isinstance(op, SweepOp))
+            if not is_packed and not foreign and (blocks := blocks_of(function, sizes)):
+                return self._lower_blocks(self.native, function, arguments, blocks, sizes)
         results = self._run(function, arguments, {})
         return [as_buffer(v, p) if p else as_leaves(v) for v, p in zip_longest(results, packings)]
 
     def _lower_blocks(
-        self, native: NativeCalls, function: func.FuncOp, arguments: Sequence[Value], blocks: Sequence[LeafTile]
+        self,
+        native: NativeCalls,
+        function: func.FuncOp,
+        arguments: Sequence[Value],
+        blocks: Sequence[LeafTile],
+        sizes: dict[str, int],
     ) -> list[Value]:
         """The results of a function that runs on one block of leaves after the other."""
         scalars: dict[int, list[Value]] = {}
         by_path: list[dict[str, Value]] = [{} for _ in function.function_type.outputs]
         results: list[Value] = []
         for block in blocks:
+            native.begin_block(fits(block, sizes))
             part = restricted(function, block)
             chosen = [
                 [x for x, leaf in zip(v, leaves_of(function, a.type.leaves), strict=True) if leaf.path in block]

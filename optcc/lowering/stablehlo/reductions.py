@@ -11,7 +11,7 @@ from xdsl.ir import Attribute
 
 from optcc.dialect import Combiner
 from optcc.dtypes import dtype_of
-from optcc.interpret.interpreter import identity
+from optcc.interpret.tree_ops import identity
 from optcc.lowering.stablehlo.scalar_ops import constant, tensor
 
 Value = Any

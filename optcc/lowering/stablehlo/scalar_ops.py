@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Operation
 
 from optcc.dtypes import dtype_of
-from optcc.interpret.interpreter import CASTS
+from optcc.interpret.scalar_ops import CASTS
 
 Value = Any
 

@@ -10,6 +10,7 @@ from typing import Any
 from llvmlite import binding
 
 from optcc.lowering.native.llvm.kernel import name_of
+from optcc.lowering.native.llvm.prefetch import asks, with_prefetches
 
 _LOCK = threading.Lock()
 _COMPILED: dict[str, Compiled] = {}
@@ -79,6 +80,9 @@ def _compile(name: str, source: str) -> Compiled:
     module.data_layout = str(machine.target_data)
     module.verify()
     _optimize(module, machine)
+    if asks(source):
+        module = binding.parse_assembly(with_prefetches(str(module)), binding.create_context())
+        module.verify()
     builder = binding.JITLibraryBuilder().add_object_img(machine.emit_object(module))
     tracker = builder.add_current_process().export_symbol("kernel").link(_engine(), name)
     _TRACKERS.append(tracker)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from xdsl.ir import Attribute, SSAValue
 from optcc.dialect import Combiner, MapOp, TreeType, element_type
 from optcc.dtypes import dtype_of
 from optcc.lowering.native.llvm.loops import Fold, Nest
+from optcc.lowering.native.llvm.prefetch import stream
 from optcc.lowering.native.llvm.scalar_ops import ScalarEmitter, supported
 from optcc.lowering.native.llvm.types import I64, POINTER, Value, carrier, in_memory, load, store
 
@@ -102,11 +103,36 @@ def name_of(source: str) -> str:
     return "optcc_" + hashlib.sha256(source.encode()).hexdigest()[:32]
 
 
-def generate(op: MapOp, overwritten: Sequence[int | None], pattern: IterationSpace | None = None) -> Kernel:
+def stream_sizes(
+    op: MapOp, overwritten: Sequence[int | None], pattern: IterationSpace, near: Collection[int] = ()
+) -> list[int]:
+    """Bytes of an element of each array of a map's kernel, 0 for one that needs no prefetch.
+
+    Those of the operands in `near` are in the cache, and those without every element soon are.
+    """
+    all_kept = pattern.all_kept
+    sizes = [
+        dtype_of(element_type(t)).itemsize if kept == all_kept and i not in near else 0
+        for i, (t, kept) in enumerate(zip(op.operand_types, pattern.operand_kept, strict=True))
+        if kept is not None
+    ]
+    results = zip(op.result_types, op.kinds, overwritten, strict=True)
+    fresh = [t for t, kind, target in results if kind is Combiner.NONE and target is None]
+    return sizes + [dtype_of(element_type(t)).itemsize for t in fresh]
+
+
+def generate(
+    op: MapOp,
+    overwritten: Sequence[int | None],
+    pattern: IterationSpace | None = None,
+    ahead: int = 0,
+    near: Collection[int] = (),
+) -> Kernel:
     """The kernel of a map.
 
     `overwritten[i]` is the operand whose array result i overwrites, None if it has an array of its own. Without a
-    pattern, the iteration is over all elements in one dimension. Raises NotImplementedError for a body that is not
+    pattern, the iteration is over all elements in one dimension. With `ahead`, it prefetches so many bytes ahead, of
+    all arrays together but those that `stream_sizes` leaves out. Raises NotImplementedError for a body that is not
     `supported`, and ValueError for a pattern or an overwriting that does not fit the map.
     """
     if reason := supported(op):
@@ -131,7 +157,9 @@ def generate(op: MapOp, overwritten: Sequence[int | None], pattern: IterationSpa
         fold = -1 if isinstance(type_, TreeType) else -2
         writes = -1 if target is None else position[target]
         results.append(Result(dtype_of(element_type(type_)), kind, fold if kept is None else kept, writes))
-    source = str(_Emitter(op, pattern, values, arrays, tuple(results)).module())
+    sizes = stream_sizes(op, overwritten, pattern, near)
+    elements = ahead // max(1, sum(sizes))
+    source = str(_Emitter(op, pattern, values, arrays, tuple(results)).module([elements * size for size in sizes]))
     return Kernel(source, pattern.rank, values, arrays, tuple(results))
 
 
@@ -173,7 +201,8 @@ class _Emitter:
         self.fresh = [i for i, r in enumerate(results) if r.kind is Combiner.NONE and r.writes < 0]
         self.combined = [i for i, r in enumerate(results) if r.kind is not Combiner.NONE]
 
-    def module(self) -> Any:
+    def module(self, ahead: Sequence[int]) -> Any:
+        """The module; `ahead` are the bytes to prefetch of each array."""
         module = ir.Module("kernel", context=ir.Context())
         value_types = [carrier(self.op.block.arg_types[v.operand]) for v in self.values]
         pointers = len(self.arrays) + len(self.fresh) + len(self.combined)
@@ -185,6 +214,9 @@ class _Emitter:
         for argument in chunk.args:
             if argument.type == POINTER:
                 argument.add_attribute("noalias")
+        for k, distance in enumerate(ahead):
+            if distance:
+                chunk.args[len(types) - pointers + k].name = stream(k, distance)
         self._chunk(chunk)
         self._kernel(module, chunk)
         return module

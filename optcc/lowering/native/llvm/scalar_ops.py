@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import AnyFloat, Float32Type, FloatAttr, IntegerAttr,
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from optcc.dialect import MapOp
-from optcc.interpret.interpreter import CASTS
+from optcc.interpret.scalar_ops import CASTS
 from optcc.lowering.native.llvm.types import (
     F64,
     Builder,

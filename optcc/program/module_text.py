@@ -15,9 +15,10 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError, VerifyException
 
-from optcc.dialect import context
+from optcc.dialect import SLOT, context
 from optcc.errors import OptccError, did_you_mean, message
-from optcc.expressions.excerpt import excerpt
+from optcc.excerpt import excerpt
+from optcc.passes.analysis.verify import verify_module
 
 _COMMENT_OR_STRING = re.compile(r'//[^\n]*|"(?:[^"\\\n\v\f]|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"|"')
 _LABELLED = re.compile(r"(C\d+): (.*)", re.DOTALL)
@@ -64,7 +65,7 @@ class Chunk:
         except RecursionError:
             raise SourceError(message("too deeply nested", self.name)) from None
         try:
-            module.verify()
+            verify_module(module)
         except VerifyException as error:
             op = _culprit(module, error)
             where = self._where(parser.starts[op]) if op in parser.starts else self.name
@@ -116,6 +117,8 @@ def _culprit(op: Operation, error: VerifyException) -> Operation:
 
 def _labelled(op: Operation, error: VerifyException) -> str:
     text = _first_paragraph(error)
+    if text.startswith(f"'{SLOT}'"):
+        return text
     labelled = _LABELLED.fullmatch(text)
     return f"'{op.name}' ({labelled[1]}): {labelled[2]}" if labelled else f"'{op.name}': {text}"
 
@@ -152,8 +155,8 @@ def read_chunks(name: str, text: str, separator: str) -> Iterator[Chunk]:
     yield Chunk(name, "".join(lines), skipped)
 
 
-def print_module(module: ModuleOp, *, generic: bool = False) -> str:
-    """The text of a module."""
+def print_module(module: ModuleOp, *, generic: bool = False, debuginfo: bool = False) -> str:
+    """The text of a module; with `debuginfo`, every op has its location behind it."""
     stream = StringIO()
-    Printer(stream, print_generic_format=generic).print_op(module)
+    Printer(stream, print_generic_format=generic, print_debuginfo=debuginfo).print_op(module)
     return stream.getvalue() + "\n"

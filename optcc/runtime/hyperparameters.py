@@ -1,0 +1,88 @@
+"""The numbers of a chain that may change between steps: their names, their values, and the arrays that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from optcc.dialect import HyperOp
+from optcc.errors import did_you_mean, message
+from optcc.interpret import interpreter
+from optcc.program.arrays import outside_trace
+from optcc.program.program import Function, Program
+
+
+class Hyperparameters:
+    """The hyperparameters of a program by their names, at the values that the chain was written with, or at others."""
+
+    def __init__(self, program: Program, changes: Mapping[str, Any] | None = None) -> None:
+        self._program = program
+        self._changes = dict(changes or {})
+        self._on_device: dict[str, tuple[Any, ...]] = {}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every hyperparameter's value. What is no number is part of the program and not listed."""
+        ops = [op for op in self._program.module.walk() if isinstance(op, HyperOp)]
+        bindings = self._program.bindings
+        written = {op.key.data: bindings[op.key.data] if op.default is None else op.default.value.data for op in ops}
+        return written | self._changes
+
+    def replaced(self, changes: Mapping[str, Any]) -> Hyperparameters:
+        """The same ones with other values for some.
+
+        Raises ValueError for a name that is no hyperparameter, and TypeError for a value that is no number.
+        """
+        known = self.values
+        for name, value in changes.items():
+            if name not in known:
+                hint = did_you_mean(name, known) or f"one of {', '.join(known) or 'none'}"
+                raise ValueError(message(f"unknown hyperparameter {name!r}", "hyperparams", hint))
+            _check(name, value)
+        return Hyperparameters(self._program, self._changes | dict(changes))
+
+    def arrays(self, function: Function) -> tuple[Any, ...]:
+        """The arrays that a function takes behind those of the caller, one for each dtype.
+
+        The function's program must have its hyperparameters lifted. Within a trace a value may be a tracer.
+        """
+        if function.host is None:
+            return ()
+        program = function.program
+        bindings = dict(program.bindings) | {name: _as_array(value) for name, value in self._changes.items()}
+        values = interpreter.evaluate(
+            program.module, function.host.sym_name.data, [], bindings=bindings, callables=program.callables
+        )
+        stack: Any = jnp.stack if any(isinstance(v, Tracer) for v in values) else np.stack
+        signature = function.signature
+        columns: list[list[Any]] = [[] for _ in signature.hyper_dtypes]
+        for value, (k, _) in zip(values, signature.hyper_elements, strict=True):
+            columns[k].append(value.astype(signature.hyper_dtypes[k]))
+        return tuple(map(stack, columns))
+
+    def on_device(self, function: Function) -> tuple[Any, ...]:
+        """`arrays`, put on the device once and not once a step, also if the first step is being traced."""
+        if function.name not in self._on_device:
+            with outside_trace(*function.program.bindings.values(), *self._changes.values()):
+                # Not `jnp.asarray`, which binds an array to the mesh that is current, and it is kept.
+                self._on_device[function.name] = tuple(map(jax.device_put, self.arrays(function)))
+        return self._on_device[function.name]
+
+
+def _check(name: str, value: Any) -> None:
+    """Raises TypeError for a value that a hyperparameter cannot take: one that is no real number, or has axes."""
+    is_number = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and not isinstance(value, bool)
+    if not is_number or np.shape(value) or jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
+        text = f"hyperparameter {name!r} must be a number or a 0-d array, got {value!r}"
+        fix = "what is no number is part of the program: write a chain with it and compile that"
+        raise TypeError(message(text, "hyperparams", fix))
+
+
+def _as_array(value: Any) -> Any:
+    """A value as the interpreter takes it: a number exactly, an array in its own dtype."""
+    return np.float64(value) if isinstance(value, bool | int | float) else jnp.asarray(value)

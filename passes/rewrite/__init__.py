@@ -1,0 +1,1 @@
+"""Edits that several passes make: of maps, and of the slots of a signature."""
