@@ -1,7 +1,6 @@
 """What every row of the parity table must keep, whatever its formula: structure, dtypes, JAX's transformations.
 
-The rows come from the table, so that a new one is covered as soon as it is there. The tree is small and the work is
-put into few compiled functions, for the sake of XLA's compile times.
+The tree is small and the work is put into few compiled functions, for the sake of XLA's compile times.
 """
 
 from __future__ import annotations
@@ -15,28 +14,25 @@ import optax
 import pytest
 
 import optcc
-from tests.rows import Row
-from tests.table import TABLE
-from tests.table_wrappers import ROWS
-from tests.trees import SHAPES, assert_relative
+from tests.table import TABLE, Row
+from tests.trees import RAGGED, assert_relative
 
 SMALL = {"w": (2, 3), "s": ()}
-NAMES_LEAVES = {"multi_steps_opaque_skip", "multi_transform_prefix"}
-"""Rows with labels or functions for the leaves of the ragged tree, which they get instead of the small one."""
 STEPS = 3
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """Options with which XLA:CPU compiles in less time: these functions run once."""
 
-ROWS_BY_NAME = {row.name: row for row in (*TABLE, *ROWS)}
-rows = pytest.mark.parametrize("row", ROWS_BY_NAME.values(), ids=lambda row: row.name)
+ROWS = [row for row in TABLE if RAGGED in row.leaves and row.inputs == "arrays" and row.mixed]
+"""Those that take any tree, of any dtypes."""
+rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
-def tree(row: Row, seed: int, dtype: Any = jnp.float32, batch: tuple[int, ...] = ()) -> Any:
-    """Random values for a row, stacked along new first axes."""
+def tree(seed: int, dtype: Any = jnp.float32, batch: tuple[int, ...] = ()) -> Any:
+    """Random values for the small tree, stacked along new first axes."""
     rng = np.random.default_rng(seed)
     return jax.tree.map(
         lambda shape: jnp.asarray(rng.normal(size=(*batch, *shape)), dtype),
-        SHAPES if row.name in NAMES_LEAVES else SMALL,
+        SMALL,
         is_leaf=lambda x: isinstance(x, tuple),
     )
 
@@ -52,7 +48,7 @@ def avals(values: Any) -> Any:
 def test_structure_and_dtypes_are_kept(row: Row, dtype: Any):
     """The state keeps what `init` made, so that the second step is no second compilation; the updates keep the tree."""
     tx = row.make(optcc)
-    params, grads = tree(row, 0, dtype), tree(row, 1, dtype)
+    params, grads = tree(0, dtype), tree(1, dtype)
     state = tx.init(params)
     updates, new_state = jax.eval_shape(tx.update, grads, state, params)
     assert avals(new_state) == avals(state)
@@ -63,7 +59,7 @@ def test_structure_and_dtypes_are_kept(row: Row, dtype: Any):
 def test_unknown_extra_arguments_change_nothing(row: Row):
     """An argument that no transformation of the chain asks for is accepted, and the program is the same."""
     tx = row.make(optcc)
-    params, grads = tree(row, 0), tree(row, 1)
+    params, grads = tree(0), tree(1)
     state = tx.init(params)
 
     def program(**extra_args: Any) -> str:
@@ -94,7 +90,7 @@ def test_jit_scan_vmap_and_grad(row: Row):
 
     Where Optax's gradient is no number, as in radam's first steps, there is nothing to compare.
     """
-    grads, params = tree(row, 1, batch=(2, STEPS)), tree(row, 0, batch=(2,))
+    grads, params = tree(1, batch=(2, STEPS)), tree(0, batch=(2,))
 
     def run(lib: Any) -> Any:
         tx = row.make(lib)
@@ -102,7 +98,7 @@ def test_jit_scan_vmap_and_grad(row: Row):
         return jax.jit(f, compiler_options=QUICK)(grads, params)
 
     ((_, updates), gradients), ((_, expected), expected_gradients) = run(optcc), run(optax)
-    narrow = low_precision(row.make(optcc).init(tree(row, 0)))
+    narrow = low_precision(row.make(optcc).init(tree(0)))
     assert_relative(updates, expected, rtol=2e-2 if narrow else 2e-5, what=f"{row.name}: updates")
     assert_gradients_close(gradients, expected_gradients, narrow=narrow, what=row.name)
 
@@ -126,15 +122,15 @@ def assert_gradients_close(got: Any, expected: Any, *, narrow: bool, what: str) 
 def test_compiled_step_compiles_once(row: Row):
     """The compiled step gives the pair's parameters and state, and the second step runs the executable of the first."""
     tx = row.make(optcc)
-    params = tree(row, 0)
+    params = tree(0)
     compiled = optcc.compile(tx, params)
     state, expected_state = compiled.init(params), tx.init(params)
     expected_params = params = jax.tree.map(jnp.copy, params)
     sizes: list[int] = []
     for step in range(2):
-        updates, expected_state = tx.update(tree(row, step + 1), expected_state, expected_params)
+        updates, expected_state = tx.update(tree(step + 1), expected_state, expected_params)
         expected_params = optcc.apply_updates(expected_params, updates)
-        params, state = compiled.step(tree(row, step + 1), state, jax.tree.map(jnp.copy, params))
+        params, state = compiled.step(tree(step + 1), state, jax.tree.map(jnp.copy, params))
         sizes.append(compiled._made.steps[False, False, False]._cache_size())
     assert sizes[0] == sizes[1]
     rtol = 2e-2 if row.discrete or low_precision(state) else 2e-5
@@ -146,10 +142,10 @@ def test_float64(row: Row):
     """With 64-bit types enabled: Optax's dtypes and, but for slots of another dtype, its numbers to float64."""
     with jax.enable_x64(True):
         ours, theirs = row.make(optcc), row.make(optax)
-        params = tree(row, 0, jnp.float64)
+        params = tree(0, jnp.float64)
         state, expected_state = ours.init(params), theirs.init(params)
         for step in range(2):
-            grads = tree(row, step + 1, jnp.float64)
+            grads = tree(step + 1, jnp.float64)
             updates, state = ours.update(grads, state, params)
             expected, expected_state = theirs.update(grads, expected_state, params)
             narrow = min(
@@ -160,18 +156,13 @@ def test_float64(row: Row):
             assert_relative((updates, state), (expected, expected_state), rtol=rtol, what=row.name)
 
 
-@pytest.mark.parametrize(
-    "row",
-    # Optax cannot flatten the placeholder.
-    [row for row in ROWS_BY_NAME.values() if row.name not in NAMES_LEAVES and not row.name.startswith("flatten")],
-    ids=lambda r: r.name,
-)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.placeholders], ids=lambda row: row.name)
 def test_tree_map_params(row: Row):
     """Which leaves of the state are like the parameters is what Optax finds."""
 
     def labelled(lib: Any) -> str:
         tx = row.make(lib)
-        state = tx.init(tree(row, 0))
+        state = tx.init(tree(0))
         return str(lib.tree_map_params(tx, lambda x: "params", state, transform_non_params=lambda x: "other"))
 
     assert labelled(optcc).replace("ScaleByTrustRatioState", "EmptyState") == labelled(optax)

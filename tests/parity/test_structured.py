@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 
 import optcc
-from tests.rows import Row
-from tests.table_structured import (
-    ADAFACTOR,
-    AXES,
-    CASES,
-    COMPLEX,
-    FACTORED,
-    LOOKAHEAD,
-    MECHANIC,
-    NOISE,
-    PRIVATE,
-    SM3,
-    UNITS,
-    WITH_EMPTY,
-    Case,
-    random_tree,
-)
-from tests.test_parity import names
-from tests.trees import matrices_only
+from tests.parity.trajectories import follow, is_key, same
+from tests.table import BY_NAME, TABLE, Row
+from tests.trees import AXES, RAGGED, Leaves, matrices_only, widen
 
 STEPS = 10
-
-
-def is_key(x: Any) -> bool:
-    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-
-
-def plain(tree: Any) -> Any:
-    """Keys as their data."""
-    return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, tree)
-
-
-def widen(tree: Any) -> Any:
-    return jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x, tree)
 
 
 def like(tree: Any, other: Any) -> Any:
@@ -54,84 +25,43 @@ def like(tree: Any, other: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(other), leaves)
 
 
-def same(got: Any, expected: Any, rtol: float, what: str) -> None:
-    """Dtypes, shapes, integers and key data equal, floats within `rtol` of the largest value of the leaf."""
-    pairs = zip(jax.tree_util.tree_leaves_with_path(plain(got)), jax.tree.leaves(plain(expected)), strict=True)
-    for (path, x), y in pairs:
-        where = f"{what}{jax.tree_util.keystr(path)}"
-        assert (x.dtype, x.shape) == (y.dtype, y.shape), where
-        wide = np.complex128 if jnp.iscomplexobj(x) else np.float64
-        a, b = np.asarray(x, wide), np.asarray(y, wide)
-        if jnp.issubdtype(x.dtype, jnp.inexact):
-            np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * float(np.max(np.abs(b), initial=0)), err_msg=where)
-        else:
-            np.testing.assert_array_equal(a, b, err_msg=where)
-
-
-def spacing(tree: Any) -> float:
-    """Tolerance for trajectories: of bfloat16, if any leaf is that narrow."""
-    return 4e-2 if any(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(tree)) else 3e-5
-
-
-def run(row: Row, params: Any, grads_of: Any, *, to_theirs: Any = lambda p: p, examples: int = 1) -> None:
-    """The pair and the compiled step stay with Optax for ten steps, in numbers, dtypes and state structure."""
-    ours, theirs = row.make(optcc), row.make(optax)
-    update, expected_update = jax.jit(ours.update), jax.jit(theirs.update)
-    expected_params = to_theirs(params)
-    state, expected_state = ours.init(params), theirs.init(expected_params)
-    assert names(state) == names(expected_state)
-    same(state, expected_state, 0.0, f"{row.name} init")
-    opt = optcc.compile(ours, params, examples=examples)
-    stepped, stepped_state = jax.tree.map(jnp.copy, params), opt.init(params)
-    assert jax.tree.structure(stepped_state) == jax.tree.structure(state)
-    for step in range(STEPS):
-        grads = grads_of(step)
-        updates, state = update(grads, state, params)
-        expected, expected_state = expected_update(grads, expected_state, expected_params)
-        assert [x.dtype for x in jax.tree.leaves(updates)] == [x.dtype for x in jax.tree.leaves(expected)]
-        params = optcc.apply_updates(params, updates)
-        expected_params = optax.apply_updates(expected_params, expected)
-        stepped, stepped_state = opt.step(grads, stepped_state, stepped)
-    rtol = spacing((params, state))
-    same(params, expected_params, rtol, row.name)
-    same(state, expected_state, rtol, row.name)
-    same(stepped, params, rtol, f"{row.name} compiled")
-    same(stepped_state, state, rtol, f"{row.name} compiled")
-
-
-KINDS = [
+OWN_LEAVES = [(row, leaves) for row in TABLE if row.inputs == "arrays" for leaves in row.leaves if leaves is not RAGGED]
+CASES = [
     pytest.param(
-        case,
+        row,
+        leaves,
         dtype,
         mixed,
-        id=f"{case.row.name}-{'mixed' if mixed else jnp.dtype(dtype).name}",
+        id=f"{row.name}-{'mixed' if mixed else jnp.dtype(dtype).name}",
         marks=[pytest.mark.exhaustive] if mixed else [],
     )
-    for case in CASES
+    for row, leaves in OWN_LEAVES
     for dtype, mixed in ((jnp.float32, False), (jnp.bfloat16, False), (jnp.float32, True))
-    if (case.mixed or not mixed) and (case.row not in MECHANIC or dtype == jnp.float32)
+    if (row.mixed or not mixed) and not (row.drifts and dtype == jnp.bfloat16)
 ]
-"""Mechanic sums up differences that bfloat16 does not hold: there it is compared one step at a time, below."""
 
 
-@pytest.mark.parametrize(("case", "dtype", "mixed"), KINDS)
+@pytest.mark.parametrize(("row", "leaves", "dtype", "mixed"), CASES)
 @pytest.mark.filterwarnings("ignore:.*seed.*is deprecated")
-def test_ten_steps_equal_optax(case: Case, dtype: Any, mixed: bool):
+def test_ten_steps_equal_optax(row: Row, leaves: Leaves, dtype: Any, mixed: bool):
+    """Over the leaves of the row's own. (`test_parity` has those over the ragged tree.)"""
+
     def grads_of(step: int) -> Any:
-        return random_tree(case.shapes, step + 1, dtype, mixed=mixed, front=case.examples)
+        return leaves.fill(step + 1, dtype, mixed=mixed, front=row.examples)
 
-    run(case.row, random_tree(case.shapes, 0, dtype, mixed=mixed), grads_of, examples=max(case.examples, 1))
+    follow(row, leaves.fill(0, dtype, mixed=mixed), grads_of, steps=STEPS)
 
 
-@pytest.mark.parametrize("row", MECHANIC, ids=lambda row: row.name)
-def test_mechanize_bfloat16(row: Row):
+@pytest.mark.parametrize("row", [row for row in TABLE if row.drifts], ids=lambda row: row.name)
+def test_each_step_in_bfloat16(row: Row):
     """From the same state, each step is Optax's in float32, rounded."""
     ours, theirs = row.make(optcc), jax.jit(row.make(optax).update)
-    params = random_tree(WITH_EMPTY, 0, jnp.bfloat16)
+    (leaves,) = row.leaves
+    params = leaves.fill(0, jnp.bfloat16)
     state, template = ours.init(params), row.make(optax).init(params)
     update = jax.jit(ours.update)
     for step in range(STEPS):
-        grads = random_tree(WITH_EMPTY, step + 1, jnp.bfloat16)
+        grads = leaves.fill(step + 1, jnp.bfloat16)
         expected = theirs(*widen((grads, like(state, template), params)))
         updates, new_state = update(grads, state, params)
         got = widen((updates, new_state))
@@ -139,21 +69,22 @@ def test_mechanize_bfloat16(row: Row):
         params, state = optcc.apply_updates(params, updates), new_state
 
 
-@pytest.mark.parametrize("row", LOOKAHEAD, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in TABLE if row.inputs == "pairs"], ids=lambda row: row.name)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
-def test_lookahead_equals_optax(row: Row, dtype: Any):
-    """Its parameters are pairs; fast and slow ones start apart."""
-    params = optcc.LookaheadParams(random_tree(WITH_EMPTY, 0, dtype), random_tree(WITH_EMPTY, 99, dtype))
+def test_pairs_equal_optax(row: Row, dtype: Any):
+    """Fast and slow parameters start apart."""
+    (leaves,) = row.leaves
+    params = optcc.LookaheadParams(leaves.fill(0, dtype), leaves.fill(99, dtype))
 
     def to_theirs(pair: Any) -> Any:
         return optax.LookaheadParams(*pair)
 
-    run(row, params, lambda step: random_tree(WITH_EMPTY, step + 1, dtype), to_theirs=to_theirs)
+    follow(row, params, lambda step: leaves.fill(step + 1, dtype), steps=STEPS, to_theirs=to_theirs)
 
 
-def complex_tree(seed: int) -> Any:
+def complex_tree(leaves: Leaves, seed: int) -> Any:
     """Complex leaves among real ones of two dtypes."""
-    real, imaginary = random_tree(WITH_EMPTY, seed, mixed=True), random_tree(WITH_EMPTY, seed + 50)
+    real, imaginary = leaves.fill(seed, mixed=True), leaves.fill(seed + 50)
     chosen = ("tall", "vector", "volume", "scalar", "empty")
     return {
         name: jax.lax.complex(x.astype(jnp.float32), imaginary[name]) if name in chosen else x
@@ -161,13 +92,14 @@ def complex_tree(seed: int) -> Any:
     }
 
 
-@pytest.mark.parametrize("row", COMPLEX, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in TABLE if row.inputs == "complex"], ids=lambda row: row.name)
 def test_complex_equals_optax(row: Row):
-    run(row, complex_tree(0), lambda step: complex_tree(step + 1))
+    (leaves,) = row.leaves
+    follow(row, complex_tree(leaves, 0), lambda step: complex_tree(leaves, step + 1), steps=STEPS)
 
 
 def some(names: tuple[str, ...] = ("tall", "vector", "cube")) -> Any:
-    return random_tree({name: AXES[name] for name in names}, 0)
+    return Leaves("some", {name: AXES.shapes[name] for name in names}).fill(0)
 
 
 def by_rank(tree: Any) -> Any:
@@ -212,16 +144,18 @@ def test_nested(name: str):
     same((stepped, stepped_state), (params, state), 3e-5, f"{name} compiled")
 
 
-FAMILIES = {
-    row.name: row.make for row in (ADAFACTOR[0], FACTORED[0], SM3[2], UNITS[0], UNITS[2], NOISE[0], MECHANIC[1])
-} | {"flatten": lambda lib: lib.flatten(lib.adam(0.1))}
+FAMILIES = [
+    "adafactor", "scale_by_factored_rms", "sm3", "adaptive_grad_clip", "centralize", "add_noise", "mechanize_sgd",
+    "flatten",
+]  # fmt: skip
+"""A row of each kind."""
 families = pytest.mark.parametrize("name", FAMILIES)
 
 
 @families
 def test_odd_trees(name: str):
     """No leaves, None in the place of one, an empty leaf alone, a bare array."""
-    tx = FAMILIES[name](optcc)
+    tx = BY_NAME[name].make(optcc)
     for params in ({}, {"none": None}, {"empty": jnp.ones((0, 3)), "none": None}, jnp.ones((4, 5))):
         state = tx.init(params)
         updates, new_state = tx.update(params, state, params)
@@ -231,7 +165,7 @@ def test_odd_trees(name: str):
 
 @families
 def test_under_scan_vmap_and_grad(name: str):
-    tx, params = FAMILIES[name](optcc), some(("tall", "vector"))
+    tx, params = BY_NAME[name].make(optcc), some(("tall", "vector"))
     state = tx.init(params)
     alone, new_state = tx.update(params, state, params)
     body = lambda carry, _: (tx.update(params, carry, params)[1], None)  # noqa: E731
@@ -246,18 +180,18 @@ def test_under_scan_vmap_and_grad(name: str):
 
 def test_ties_and_axes_of_size_one():
     """min_dim_size_to_factor=1 factors axes of size 1, and takes the last of equal axes, as Optax does."""
-    shapes: dict[str, tuple[int, ...]] = {
+    leaves = Leaves("ties", {
         "square": (3, 3), "cube": (3, 3, 3), "row": (1, 4), "one": (1, 1), "hole": (2, 1, 2), "ones": (1, 1, 1),
-    }  # fmt: skip
-    params = random_tree(shapes, 0)
-    run(Row("ties", lambda lib: lib.adafactor(0.1, 1)), params, lambda step: random_tree(shapes, step + 1))
+    })  # fmt: skip
+    ties = replace(BY_NAME["adafactor"], name="ties", make=lambda lib: lib.adafactor(0.1, 1))
+    follow(ties, leaves.fill(0), lambda step: leaves.fill(step + 1), steps=STEPS)
 
 
-def test_float64():
+@pytest.mark.parametrize("name", ["adafactor", "scale_by_sm3", "adaptive_grad_clip", "mechanize"])
+def test_float64(name: str):
     with jax.enable_x64(True):
-        for row in (ADAFACTOR[0], SM3[0], UNITS[0], MECHANIC[0]):
-            params = random_tree(AXES, 0, jnp.float64)
-            run(row, params, lambda step: random_tree(AXES, step + 1, jnp.float64))
+        params = AXES.fill(0, jnp.float64)
+        follow(BY_NAME[name], params, lambda step: AXES.fill(step + 1, jnp.float64), steps=STEPS)
 
 
 def test_raw_keys():
@@ -321,11 +255,11 @@ ERRORS: dict[str, tuple[Any, str]] = {
     ),
     "examples": (
         lambda: (
-            PRIVATE[1]
+            BY_NAME["dpsgd"]
             .make(optcc)
             .update(
                 {"a": jnp.ones((3, 2)), "b": jnp.ones((4, 2))},
-                PRIVATE[1].make(optcc).init({"a": jnp.ones(2), "b": jnp.ones(2)}),
+                BY_NAME["dpsgd"].make(optcc).init({"a": jnp.ones(2), "b": jnp.ones(2)}),
             )
         ),
         "the gradients of single examples need a common first axis, but this leaf has the shape [4, 2]\n"

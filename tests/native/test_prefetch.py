@@ -24,8 +24,7 @@ from optcc.lowering.native.calls import kernels_of
 from optcc.lowering.native.llvm import IterationSpace, Kernel, compile_source, generate, prefetch
 from optcc.runtime import native
 from optcc.runtime.executables import EXECUTABLES
-from optcc.runtime.stages import function_of
-from tests.kernels import SIGNATURE, call, make_map, random_input, sweeps
+from tests.native.kernel_calls import SIGNATURE, call, make_map, random_input, sweeps
 
 AHEAD = 4096
 CHAINS: dict[str, Callable[[], Any]] = {
@@ -48,7 +47,7 @@ def intel(monkeypatch: pytest.MonkeyPatch) -> None:
 def kernels(chain: str, *shapes: tuple[int, ...]) -> list[Kernel]:
     """The kernels of a step on leaves of some shapes."""
     leaves = {f"w{i}": jax.ShapeDtypeStruct(shape, jnp.float32) for i, shape in enumerate(shapes)}
-    return kernels_of(function_of(optcc.compile(CHAINS[chain](), leaves).staged.program))
+    return kernels_of(optcc.compile(CHAINS[chain](), leaves).staged.program.step.op)
 
 
 def streams(source: str) -> list[int]:

@@ -11,27 +11,13 @@ import optax
 import pytest
 
 import optcc
-from tests.rows import Row
-from tests.table import TABLE
-from tests.trees import assert_close, assert_relative, ragged
+from tests.parity.states import move, same_structure
+from tests.table import TABLE, Row
+from tests.trees import RAGGED, assert_close, assert_relative, ragged, widen
 
 STEPS = 10
-rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-
-
-def names(tree: Any) -> str:
-    """The structure of a state, with the names of its classes and fields but not the modules they are from."""
-    return str(jax.tree.structure(tree))
-
-
-def same_structure(ours: Any, theirs: Any) -> None:
-    # Optax 0.2.8 returns EmptyState for the trust ratio; optcc keeps the documented class (see the API manifest).
-    assert names(ours).replace("ScaleByTrustRatioState", "EmptyState") == names(theirs)
-
-
-def move(state: Any, like: Any) -> Any:
-    """The arrays of one library's state in the other's classes."""
-    return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(state))
+ROWS = [row for row in TABLE if RAGGED in row.leaves and row.inputs == "arrays" and not row.wraps]
+rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
 def compare(row: Row, got: Any, expected: Any, what: str) -> None:
@@ -84,11 +70,6 @@ def test_ten_steps_equal_optax(row: Row):
     rtol = 2e-2 if narrow else 2e-5
     assert_relative(params, expected_params, rtol=rtol, what=row.name)
     assert_relative(state, expected_state, rtol=rtol, what=row.name)
-
-
-def widen(tree: Any) -> Any:
-    """bfloat16 leaves as float32."""
-    return jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x, tree)
 
 
 def reference(row: Row, grads: Any, state: Any, params: Any) -> tuple[Any, Any]:

@@ -24,10 +24,8 @@ from optcc.dialect import Role
 from optcc.params import load_params
 from optcc.runtime import native
 from optcc.runtime.packed_trees import PackedParams, PackedState
-from tests import table_structured, table_wrappers
-from tests.table import TABLE
-from tests.table_structured import AXES, FEW, Case, random_tree
-from tests.trees import matrices_only, ragged
+from tests.table import TABLE, Row
+from tests.trees import AXES, FEW, RAGGED, Leaves, matrices_only, ragged
 
 BACKENDS = [
     "stablehlo",
@@ -96,28 +94,24 @@ def filled(tree: Any, seed: int) -> Any:
 # Round trips
 
 CASES = [
-    *(Case(row, {}) for row in [*TABLE, *table_wrappers.ROWS, *table_wrappers.OWN_ROWS]),
-    *table_structured.CASES,
+    pytest.param(row, leaves, id=row.name + "-axes" * (leaves is not RAGGED))
+    for row in TABLE
+    if row.inputs == "arrays"
+    for leaves in row.leaves
 ]
 
 
-def tree_of(case: Case, seed: int) -> Any:
-    """Leaves of two dtypes where the case takes them."""
-    mixed = case.mixed and case.row not in table_wrappers.OWN_ROWS
-    return random_tree(case.shapes, seed, mixed=mixed) if case.shapes else ragged(seed, mixed=mixed)
-
-
 @pytest.mark.filterwarnings('ignore:"seed" is deprecated:DeprecationWarning')
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.row.name + "-axes" * bool(case.shapes))
-def test_round_trips(case: Case):
-    """Tree -> packed -> tree and Optax -> packed -> Optax give every bit back."""
-    params = tree_of(case, 0)
-    compiled = optcc.compile(case.row.make(optcc), params, examples=max(case.examples, 1), backend="stablehlo")
+@pytest.mark.parametrize(("row", "leaves"), CASES)
+def test_round_trips(row: Row, leaves: Leaves):
+    """Tree -> packed -> tree and Optax -> packed -> Optax give every bit back, of two dtypes if the row takes them."""
+    params = leaves.fill(0, mixed=row.mixed)
+    compiled = optcc.compile(row.make(optcc), params, examples=max(row.examples, 1), backend="stablehlo")
     with jax.disable_jit():  # a jit for each row takes longer than its ops
         assert_same(compiled.unpack(compiled.pack(params)), params)
         state = filled(compiled._made.state, 1)
         assert_same(compiled.unpack_state(compiled.pack_state(state)), state)
-        theirs = filled(case.row.make(optax).init(params), 2)
+        theirs = filled(row.make(optax).init(params), 2)
         there = jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(theirs))
         back = compiled.unpack_state(compiled.pack_state(there))
         assert_same(jax.tree.unflatten(jax.tree.structure(theirs), jax.tree.leaves(back)), theirs)
@@ -142,7 +136,7 @@ class Chain:
     """A chain; `exact`: native kernels give the same bits packed."""
 
     make: Callable[[], Any]
-    shapes: Any = None
+    leaves: Leaves = RAGGED
     exact: bool = True
     mixed: bool = True
 
@@ -198,7 +192,7 @@ def test_steps_equal_those_on_trees(backend: str, name: str):
     chain = CHAINS[name]
 
     def make(seed: int) -> Any:
-        return random_tree(chain.shapes, seed, mixed=chain.mixed) if chain.shapes else ragged(seed, mixed=chain.mixed)
+        return chain.leaves.fill(seed, mixed=chain.mixed)
 
     compiled = optcc.compile(chain.make(), make(0), backend=backend, layout="packed")
     expected = trained(compiled, (False, False, False), make)

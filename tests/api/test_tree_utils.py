@@ -14,7 +14,7 @@ import pytest
 
 import optcc
 from optcc.tree_utils.states import ParamsPlaceholder
-from tests.rows import not_scalars
+from tests.table.row import not_scalars
 from tests.trees import assert_close, matrices_only, ragged
 
 Call = Callable[[Any, Any, Any], Any]

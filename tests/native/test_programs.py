@@ -21,7 +21,7 @@ from tests.trees import assert_relative, ragged
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHAIN = optcc.chain(optcc.clip_by_global_norm(0.7), optcc.adamw(0.1, weight_decay=0.05))
 
 
@@ -172,13 +172,13 @@ def test_one_optimizer_in_several_threads() -> None:
 STRESS = """
 from concurrent.futures import ThreadPoolExecutor
 import optcc
-from tests.native.digests import CHAINS, parameters, trajectory
+from tests.native.digests import ROWS, parameters, trajectory
 
 trees = [3, 50], [1000, 7, 140_000], [100] * 40, [200_000]
 jobs = []
-for i, (name, make) in enumerate(list(CHAINS.items())[:8]):
+for i, row in enumerate(ROWS[:8]):
     sizes = trees[i % 4]
-    jobs.append((optcc.compile(make(), parameters(sizes, 0), backend="native"), sizes, i))
+    jobs.append((optcc.compile(row.make(optcc), parameters(sizes, 0), backend="native"), sizes, i))
 for job in jobs:
     trajectory(*job, steps=1)  # compiles
 

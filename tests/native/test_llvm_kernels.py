@@ -22,33 +22,18 @@ from optcc.dialect import Combiner, Extent, TreeType, element_type
 from optcc.dtypes import dtype_of
 from optcc.formula import scalar_code
 from optcc.lowering.native.llvm import IterationSpace, compile_source, generate, supported
-from tests.kernels import FOLDS, call, interpret, make_map, random_input, strict, sweeps, ulps
+from tests.native.kernel_calls import FOLDS, call, interpret, make_map, random_input, strict, sweeps, ulps
+from tests.table import Row, optimizers
 
 # Kernels of real chains
 
-CHAINS: dict[str, Callable[[], Any]] = {
-    "adamw": lambda: optcc.adamw(1e-2, mu_dtype=jnp.bfloat16),
-    "lion": lambda: optcc.lion(1e-2),
-    "lamb": lambda: optcc.lamb(1e-2, weight_decay=1e-2),
-    "clip_adamw": lambda: optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(1e-2)),
-    "sgd_momentum": lambda: optcc.sgd(1e-2, 0.9),
-    "rmsprop": lambda: optcc.rmsprop(1e-2, centered=True, momentum=0.9, nesterov=True),
-    "novograd": lambda: optcc.novograd(1e-2),
-    "radam": lambda: optcc.radam(1e-2),
-    "adabelief": lambda: optcc.adabelief(1e-2),
-    "yogi": lambda: optcc.yogi(1e-2),
-    "amsgrad": lambda: optcc.amsgrad(1e-2),
-    "lars": lambda: optcc.lars(1e-2, weight_decay=1e-2),
-    "fromage": lambda: optcc.fromage(1e-2),
-}
-
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
-@pytest.mark.parametrize("name", CHAINS)
-def test_chain(name: str, dtype: str) -> None:
+@pytest.mark.parametrize("row", [row for row in optimizers.ROWS if row.listed], ids=lambda row: row.name)
+def test_chain(row: Row, dtype: str) -> None:
     """Chunk by chunk, in place: without contraction bit by bit, but for `rsqrt`; with it within 4 roundings of f32."""
     with jax.enable_x64(dtype == "float64"):
-        maps = sweeps(CHAINS[name](), {"w": jnp.ones((4, 4), dtype)})
+        maps = sweeps(row.make(optcc), {"w": jnp.ones((4, 4), dtype)})
     assert maps
     rng = np.random.default_rng(0)
     for op, overwritten in maps:

@@ -17,12 +17,9 @@ import optcc
 from optcc.report.text import why_not
 from optcc.runtime import native
 from optcc.runtime.native import library
-from tests import table_structured, table_wrappers
-from tests.native.digests import CHAINS, gradients, parameters, sizes_for
-from tests.rows import Row
-from tests.table import TABLE
-from tests.table_structured import Case, random_tree
-from tests.trees import assert_relative, ragged
+from tests.native.digests import ROWS, gradients, parameters, sizes_for
+from tests.table import BY_NAME, TABLE, Row
+from tests.trees import RAGGED, Leaves, assert_relative, ragged
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())
 
@@ -68,10 +65,12 @@ def check(got: Any, expected: Any, what: str, *, exact: bool) -> None:
         np.testing.assert_allclose(a, b, rtol, atol, err_msg=where)
 
 
-# The parity table
+# The table
+
+STEPWISE = [row for row in TABLE if RAGGED in row.leaves and row.inputs == "arrays" and not row.wraps]
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", STEPWISE, ids=lambda row: row.name)
 def test_table(row: Row) -> None:
     """Each step against the interpreter from the same state, and ten steps against Optax."""
     tx, theirs = row.make(optcc), row.make(optax)
@@ -84,61 +83,53 @@ def test_table(row: Row) -> None:
         grads = ragged(i + 1)
         near = step(grads, state, params)
         params, state = opt.step(grads, state, params)
-        check((params, state), near, f"step {i} ", exact=not row.reduces and not row.discrete)
+        check((params, state), near, f"step {i} ", exact=row.exact)
         updates, expected_state = expected_step(grads, expected_state, expected_params)
         expected_params = optax.apply_updates(expected_params, updates)
     rtol = 2e-2 if any(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(state)) else 2e-5
     assert_relative((params, state), (expected_params, expected_state), rtol=rtol)
 
 
-OTHERS = [
-    *(Case(row, {}) for row in [*table_wrappers.ROWS, *table_wrappers.OWN_ROWS, *table_structured.COMPLEX]),
-    *table_structured.CASES,
-]
+OTHERS = [(row, leaves) for row in TABLE for leaves in row.leaves if row.wraps or leaves is not RAGGED]
 
 
-@pytest.mark.parametrize("case", OTHERS, ids=lambda case: case.row.name)
-def test_other_tables(case: Case) -> None:
-    """Each step against the interpreter. (`test_structured` and `test_wrappers` compare these kernels with Optax.)"""
-    _few_steps(case.row, case, jnp.float32)
-
-
-ELEMENTWISE = [row for row in TABLE if not row.reduces and not row.discrete]
+@pytest.mark.parametrize(("row", "leaves"), [pytest.param(*case, id=case[0].name) for case in OTHERS])
+def test_other_rows(row: Row, leaves: Leaves) -> None:
+    """Each step against the interpreter. (`tests/parity` compares these kernels with Optax.)"""
+    _few_steps(row, leaves, jnp.float32)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in STEPWISE if row.exact], ids=lambda row: row.name)
 def test_bfloat16(row: Row) -> None:
-    _few_steps(row, Case(row, {}), jnp.bfloat16)
+    _few_steps(row, RAGGED, jnp.bfloat16)
 
 
-def _few_steps(row: Row, case: Case, dtype: Any) -> None:
-    def tree(seed: int, front: int = 0) -> Any:
-        return random_tree(case.shapes, seed, dtype, front=front) if case.shapes else ragged(seed, dtype)
-
+def _few_steps(row: Row, leaves: Leaves, dtype: Any) -> None:
     tx = row.make(optcc)
-    params = tree(0)
-    opt, step = compiled(tx, params, examples=max(case.examples, 1)), interpreter(tx)
+    params = row.like(leaves.fill(0, dtype))
+    opt, step = compiled(tx, params, examples=max(row.examples, 1)), interpreter(tx)
     state = opt.init(params)
     for i in range(4):
-        grads = tree(i + 1, case.examples)
+        grads = leaves.fill(i + 1, dtype, front=row.examples)
         near = step(grads, state, params)
         params, state = opt.step(grads, state, params)
-        check((params, state), near, f"step {i} ", exact=not row.reduces and not row.discrete)
+        check((params, state), near, f"step {i} ", exact=row.exact)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-@pytest.mark.parametrize("name", ["adamw", "lamb", "momentum", "adafactor"])
+@pytest.mark.parametrize("name", ["adamw", "lamb", "sgd_momentum", "adafactor"])
 def test_other_dtypes(name: str, dtype: Any) -> None:
+    row = BY_NAME[name]
     with jax.enable_x64(dtype == "float64"):
-        tx, sizes = CHAINS[name](), (7, (9, 33), 1000)
+        tx, sizes = row.make(optcc), (7, (9, 33), 1000)
         params = parameters(sizes, 0, dtype)
         opt, step = compiled(tx, params), interpreter(tx)
         state = opt.init(params)
         for i in range(3):
             near = step(gradients(sizes, i, dtype), state, params)
             params, state = opt.step(gradients(sizes, i, dtype), state, params)
-            check((params, state), near, f"step {i} ", exact=name in ("adamw", "momentum"))
+            check((params, state), near, f"step {i} ", exact=row.exact)
 
 
 # Special values
@@ -149,16 +140,22 @@ SPECIAL = np.array([0.0, -0.0, *_DENORMAL, *_NORMAL, np.inf, -np.inf, np.nan], n
 """Zeros, denormals, the least normal number, squares that are denormal or overflow, infinities, NaN."""
 
 
+ON_SPECIAL = {
+    "sgd": optcc.sgd(0.5),
+    "momentum": optcc.sgd(1e-2, 0.9),
+    "adamw": optcc.adamw(1e-2),
+    "lion": optcc.lion(1e-2),
+    "rmsprop": optcc.rmsprop(0.5),
+    "clip": optcc.chain(optcc.clip(1e-39), optcc.trace(0.5)),
+    "amsgrad": optcc.amsgrad(0.5),
+}
+
+
 @pytest.mark.parametrize("repeat", [1, 600], ids=["one_thread", "many_threads"])
-@pytest.mark.parametrize("name", ["sgd", "momentum", "adamw", "lion", "rmsprop", "clip", "amsgrad"])
+@pytest.mark.parametrize("name", ON_SPECIAL)
 def test_special_values(name: str, repeat: int) -> None:
     """Every pair as gradient and parameter, three steps: the same NaN, infinities, zeros and signs."""
-    tx = {
-        "sgd": optcc.sgd(0.5),
-        "clip": optcc.chain(optcc.clip(1e-39), optcc.trace(0.5)),
-        "rmsprop": optcc.rmsprop(0.5),
-        "amsgrad": optcc.amsgrad(0.5),
-    }.get(name) or CHAINS[name]()
+    tx = ON_SPECIAL[name]
     grads, params = (jnp.asarray(np.tile(x.ravel(), repeat)) for x in np.meshgrid(SPECIAL, SPECIAL))
     opt, step = compiled(tx, params), interpreter(tx)
     state = opt.init(params)
@@ -180,10 +177,10 @@ def same_specials(a: np.ndarray, b: np.ndarray, what: str) -> None:
 # Sizes
 
 
-@pytest.mark.parametrize("name", CHAINS)
-def test_sizes(name: str) -> None:
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_sizes(row: Row) -> None:
     """Leaves around the bounds of chunks, without elements, 0-d, and of rank 2 and 3."""
-    tx, sizes = CHAINS[name](), sizes_for(name)
+    tx, sizes = row.make(optcc), sizes_for(row)
     params = parameters(sizes, 0)
     opt, step = compiled(tx, params), interpreter(tx)
     state = opt.init(params)
@@ -191,7 +188,7 @@ def test_sizes(name: str) -> None:
         grads = gradients(sizes, i)
         near = step(grads, state, params)
         params, state = opt.step(grads, state, params)
-        check((params, state), near, f"step {i} ", exact=name in ("adamw", "momentum"))
+        check((params, state), near, f"step {i} ", exact=row.exact)
 
 
 def test_thousands_of_leaves() -> None:

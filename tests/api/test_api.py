@@ -20,7 +20,7 @@ from jax import lax
 
 import optcc
 
-ENTRIES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "api.json").read_text())
+ENTRIES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "api.json").read_text())
 
 NAMED_DEFAULTS = {"jnp.float32": jnp.float32, "lax.Precision.HIGHEST": lax.Precision.HIGHEST}
 """What the default values in the manifest that are no literals stand for."""
