@@ -20,8 +20,8 @@ trap 'rm -rf "$wheel"' EXIT
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 cp -r tests lit_tests pyproject.toml "$wheel"
 (cd "$wheel" && PYTHONPATH="$wheel/site:$packages" OPTCC_INSTALLED="$wheel/site" OPTCC_LIT_INSTALLED=1 \
-  env/bin/python -m pytest -p no:cacheprovider tests/test_tiny.py tests/test_errors.py tests/test_lit.py \
-    tests/test_native_runtime.py)
+  env/bin/python -m pytest -p no:cacheprovider tests/test_tiny.py tests/api/test_errors.py tests/test_lit.py \
+    tests/native/test_runtime*.py)
 
 # Not through cmake, so that pytest's summary is the last line.
 JAX_PLATFORMS=cpu .venv/bin/python -m pytest -n 2

@@ -1,7 +1,7 @@
 """Kernels with and without prefetches, in turns on the same arrays, beside the memory limit and PyTorch.
 
 Run on a quiet machine:  python benchmarks/prefetch.py --output FILE [--trees gpt2,leaf32m,small] [--chains adamw,lamb]
-                         [--ahead 8192] [--repeats 15] [--torch-python PYTHON] [--cpu]
+                         [--ahead 8192] [--repeats 15] [--torch-python PYTHON] [--layouts tree,state,all] [--cpu]
 
 `--ahead` are the distances to compare with no prefetches: bytes of all streams of a loop together, with commas between.
 A round is one turn of each contender, and every second round goes backwards. What a round gains is the time without
@@ -158,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trees", default="gpt2,leaf32m,small")
     parser.add_argument("--chains", default=",".join(CHAINS))
+    parser.add_argument("--layouts", help="tree, state, all: what is packed; the tree's own by default")
     parser.add_argument("--ahead", default=str(BYTES_AHEAD["GenuineIntel"]))
     parser.add_argument("--repeats", type=int, default=15, help="on gpt2; more often on smaller trees")
     parser.add_argument("--torch-python", help="a Python with PyTorch")
@@ -172,7 +173,7 @@ def main() -> None:
     distances = [int(text) for text in args.ahead.split(",")]
     rows: list[Row] = []
     for tree in args.trees.split(","):
-        for layout in TREES[tree].layouts:
+        for layout in args.layouts.split(",") if args.layouts else TREES[tree].layouts:
             for chain in args.chains.split(","):
                 rows.append(measure(chain, tree, layout, distances, args.repeats, args.cpu, torch))
                 print(show(rows[-1]), flush=True)

@@ -28,6 +28,7 @@ from optcc.dialect.random import RandomOp as RandomOp
 from optcc.dialect.random import SplitKeyOp as SplitKeyOp
 from optcc.dialect.scalars import CallOp as CallOp
 from optcc.dialect.scalars import HyperOp as HyperOp
+from optcc.dialect.sharing import sharers as sharers
 from optcc.dialect.signature import SLOT as SLOT
 from optcc.dialect.signature import Array as Array
 from optcc.dialect.signature import Role as Role

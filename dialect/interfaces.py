@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from xdsl.dialects.builtin import SymbolRefAttr
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
-from xdsl.traits import IsolatedFromAbove, IsTerminator, OpTrait
+from xdsl.traits import IsTerminator, OpTrait
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Combiner
@@ -231,16 +231,3 @@ def ask(op: Operation, trait: type[T]) -> T | None:
 def level_of(op: Operation) -> Level:
     """The `Level` of an op. Raises VerifyException for one on trees that does not declare it."""
     return ask(op, Level) or Level()
-
-
-def used_values(op: Operation) -> list[SSAValue]:
-    """What an op uses: its operands, and what regions that are not isolated take from above."""
-    used = list(op.operands)
-    if op.has_trait(IsolatedFromAbove, value_if_unregistered=False):
-        return used
-    blocks = [block for region in op.regions for block in region.blocks]
-    inside: set[SSAValue] = {argument for block in blocks for argument in block.args}
-    for inner in (inner for block in blocks for inner in block.ops):
-        used += [v for v in used_values(inner) if v not in inside]
-        inside.update(inner.results)
-    return used

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, StringAttr
-from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Operation, Region
-from xdsl.irdl import IRDLOperation, irdl_op_definition, prop_def, region_def, traits_def, var_result_def
+from xdsl.ir import Attribute, Operation, Region, SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    IRDLOperation,
+    irdl_op_definition,
+    region_def,
+    traits_def,
+    var_operand_def,
+    var_result_def,
+)
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import RecursiveMemoryEffect, SingleBlockImplicitTerminator
+from xdsl.traits import IsolatedFromAbove, RecursiveMemoryEffect, SingleBlockImplicitTerminator
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Leaf
 from optcc.dialect.interfaces import Leafwise, Moved, PassOverMemory, RunsAlone, Turn
 from optcc.dialect.leaves import leaf_set, tree_bytes
 from optcc.dialect.map import MapOp, YieldOp
-from optcc.dialect.signature import argument_arrays
+from optcc.dialect.sharing import is_argument_or_part, sharers
+from optcc.dialect.trees import JoinOp, SplitOp
 from optcc.dialect.types import TreeType
-
-
-def slot_types(func: FuncOp) -> list[tuple[str, Attribute]]:
-    """The name and the type of every argument of `func` that has a slot."""
-    arrays = zip(argument_arrays(func), func.function_type.inputs, strict=True)
-    return [(str(array), type_) for array, type_ in arrays if array is not None]
 
 
 class _SweepLevel(RunsAlone):
@@ -42,11 +43,10 @@ class _SweepTraffic(PassOverMemory):
         assert isinstance(op, SweepOp)
         read = sum(tree_bytes(op, v.type) for m in op.maps for v in dict.fromkeys(m.inputs))
         written = sum(tree_bytes(op, type_) for type_ in op.result_types)
-        named = zip(op.outputs, op.writes, strict=True)
         fresh = [
             result.name_hint or f"result {result.index}"
-            for result, name in named
-            if not name.data and isinstance(result.type, TreeType) and result.type.has_elements
+            for result in op.outputs[len(op.outs) :]
+            if isinstance(result.type, TreeType) and result.type.has_elements
         ]
         return Moved(read, written, tuple(fresh))
 
@@ -55,31 +55,38 @@ class _SweepTraffic(PassOverMemory):
 class SweepOp(IRDLOperation):
     """One pass over memory: every leaf is visited at most once, by one `map`.
 
-    `writes` says, for each result, which argument of the function it overwrites in place, by the argument's slot; ""
-    is for a scalar, a per-leaf value or an array of its own. Values are captured from above.
+    Each of `outs` is overwritten by the result at its place; the body may read it. The results that follow have memory
+    of their own: scalars, values of a coarse extent, and trees that replace no argument.
 
-    C1  the body holds only maps over elements, and its terminator
-    C2  no leaf is visited by two maps
-    C3  no map uses the result of another map of the sweep
-    C4  the body yields one value of each result's type
-    C5  `writes` has one entry for each result; one that is not empty is a slot of the function that has the type of the
-        result, and its leaves or more
+    C1   the body holds only maps over elements, and its terminator
+    C2   no leaf is visited by two maps
+    C3   no map uses the result of another map of the sweep
+    C4   the body yields one value of each result's type
+    C5   the body takes one argument of each operand's type
+    C6   there is a result for each out, of its type, in order and before all others
+    C7   no value is an operand twice
+    C8   an out is a tree of elements, and an argument of the function or a part of one
+    C9   no two outs share memory, nor an in and an out
+    C10  no op after the sweep reads what an out held
 
     Example::
 
-        %s = optim.sweep writes [""] {
-          %0 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (f32 by <add>) { ... }
-          optim.yield %0 : f32
-        } -> f32
+        %new, %n = optim.sweep ins(%x = %g : T) outs(%y = %p : T) -> (T, f32) {
+          %0, %1 = optim.map over @all (%a = %x : T, %b = %y : T) -> (T, f32 by <add>) { ... }
+          optim.yield %0, %1 : T, f32
+        }
     """
 
     name = "optim.sweep"
 
-    writes = prop_def(ArrayAttr[StringAttr])
+    ins = var_operand_def()
+    outs = var_operand_def()
     outputs = var_result_def()
     body = region_def("single_block")
 
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
     traits = traits_def(
+        IsolatedFromAbove(),
         RecursiveMemoryEffect(),
         SingleBlockImplicitTerminator(YieldOp),
         _SweepLevel(),
@@ -87,12 +94,10 @@ class SweepOp(IRDLOperation):
         _SweepTraffic(),
     )
 
-    def __init__(self, result_types: Sequence[Attribute], writes: Sequence[str], body: Region) -> None:
-        super().__init__(
-            result_types=[result_types],
-            properties={"writes": ArrayAttr([StringAttr(name) for name in writes])},
-            regions=[body],
-        )
+    def __init__(
+        self, ins: Sequence[SSAValue], outs: Sequence[SSAValue], result_types: Sequence[Attribute], body: Region
+    ) -> None:
+        super().__init__(operands=[ins, outs], result_types=[result_types], regions=[body])
 
     @property
     def maps(self) -> tuple[MapOp, ...]:
@@ -106,7 +111,33 @@ class SweepOp(IRDLOperation):
         assert isinstance(last, YieldOp)
         return last
 
+    @property
+    def overwritten(self) -> list[list[int | None]]:
+        """For each map and each of its results the operand of the map that it overwrites.
+
+        None stands for a result with memory of its own, and for one whose out the map does not read.
+        """
+        targets = dict(zip(self.yields.arguments, self.body.block.args[len(self.ins) :], strict=False))
+        found: list[list[int | None]] = []
+        for op in self.maps:
+            places: dict[SSAValue | None, int] = {value: i for i, value in enumerate(op.inputs)}
+            found.append([places.get(targets.get(result)) for result in op.outputs])
+        return found
+
     def verify_(self) -> None:
+        self._verify_maps()
+        if tuple(self.yields.operand_types) != tuple(self.result_types):
+            raise VerifyException("C4: the values yielded do not have the types of the results")
+        if self.body.block.arg_types != self.operand_types:
+            raise VerifyException("C5: the arguments of the body do not have the types of the operands")
+        if tuple(self.outs.types) != tuple(self.result_types[: len(self.outs)]):
+            raise VerifyException("C6: the first results do not have the types of the outs")
+        if len(set(self.operands)) != len(self.operands):
+            raise VerifyException("C7: a value is an operand twice")
+        for out in self.outs:
+            self._verify_out(out)
+
+    def _verify_maps(self) -> None:
         seen: set[Leaf] = set()
         for op in self.body.block.ops:
             if isinstance(op, YieldOp):
@@ -119,39 +150,62 @@ class SweepOp(IRDLOperation):
             seen |= leaves
             if any(value.owner in self.maps for value in op.operands):
                 raise VerifyException("C3: a map uses the result of another map of the sweep")
-        if tuple(self.yields.operand_types) != tuple(self.result_types):
-            raise VerifyException("C4: the values yielded do not have the types of the results")
-        self._verify_writes()
 
-    def _verify_writes(self) -> None:
-        if len(self.writes) != len(self.outputs):
-            raise VerifyException(f"C5: {len(self.outputs)} results, but {len(self.writes)} entries in `writes`")
-        func = self.parent_op()
-        slots = slot_types(func) if isinstance(func, FuncOp) else []
-        for entry, type_ in zip(self.writes, self.result_types, strict=True):
-            if entry.data and not any(self._fits(type_, held) for name, held in slots if name == entry.data):
-                raise VerifyException(f'C5: "{entry.data}" is no slot of the function that holds {type_}')
+    def _verify_out(self, out: SSAValue) -> None:
+        name = f"%{out.name_hint}" if out.name_hint else f"of type {out.type}"
+        if not isinstance(out.type, TreeType) or not out.type.has_elements or not is_argument_or_part(out):
+            raise VerifyException(f"C8: out {name} is no tree of elements that is an argument or a part of one")
+        shared = sharers(out)
+        if any(value in self.operands for value in shared[1:]):
+            raise VerifyException(f"C9: out {name} shares memory with another operand")
+        for value in shared:
+            for use in value.uses:
+                if not isinstance(use.operation, SplitOp | JoinOp) and self._is_before(use.operation):
+                    raise VerifyException(
+                        f"C10: '{use.operation.name}' reads what out {name} held; read it before the sweep, or give "
+                        "the result memory of its own"
+                    )
 
-    def _fits(self, part: Attribute, slot: Attribute) -> bool:
-        if not isinstance(part, TreeType) or not isinstance(slot, TreeType):
-            return False
-        if part.with_leaves("") != slot.with_leaves(""):
-            return False
-        return part.leaves == slot.leaves or set(leaf_set(self, part.leaves)) <= set(leaf_set(self, slot.leaves))
+    def _is_before(self, op: Operation) -> bool:
+        block = self.parent
+        assert block is not None
+        top = block.find_ancestor_op_in_block(op)
+        return top is not None and self.is_before_in_block(top)
 
     @classmethod
     def parse(cls, parser: Parser) -> SweepOp:
-        parser.parse_keyword("writes")
-        writes = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_str_literal)
-        body = parser.parse_region()
+        def assignment():
+            argument = parser.parse_argument(expect_type=False)
+            parser.parse_punctuation("=")
+            operand = parser.parse_unresolved_operand()
+            parser.parse_punctuation(":")
+            type_ = parser.parse_type()
+            return argument.resolve(type_), parser.resolve_operand(operand, type_)
+
+        parser.parse_keyword("ins")
+        ins = parser.parse_comma_separated_list(parser.Delimiter.PAREN, assignment)
+        parser.parse_keyword("outs")
+        outs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, assignment)
         parser.parse_punctuation("->")
-        types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
-        return cls(types, writes, body)
+        types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
+        body = parser.parse_region([argument for argument, _ in (*ins, *outs)])
+        return cls([operand for _, operand in ins], [operand for _, operand in outs], types, body)
 
     def print(self, printer: Printer) -> None:
-        printer.print_string(" writes [")
-        printer.print_list(self.writes, lambda name: printer.print_string_literal(name.data))
-        printer.print_string("] ")
-        printer.print_region(self.body)
-        printer.print_string(" -> ")
+        def assignment(pair: tuple[SSAValue, SSAValue]) -> None:
+            argument, operand = pair
+            printer.print_ssa_value(argument)
+            printer.print_string(" = ")
+            printer.print_ssa_value(operand)
+            printer.print_string(" : ")
+            printer.print_attribute(operand.type)
+
+        arguments = list(zip(self.body.block.args, self.operands, strict=True))
+        printer.print_string(" ins(")
+        printer.print_list(arguments[: len(self.ins)], assignment)
+        printer.print_string(") outs(")
+        printer.print_list(arguments[len(self.ins) :], assignment)
+        printer.print_string(") -> (")
         printer.print_list(self.result_types, printer.print_attribute)
+        printer.print_string(") ")
+        printer.print_region(self.body, print_entry_block_args=False)

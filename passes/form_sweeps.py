@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, argument_arrays, leaf_set
+from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set, sharers
 from optcc.passes.analysis.functions import argument_parts, functions, returned_arrays
 from optcc.passes.analysis.levels import order_by_level
 from optcc.passes.form_sweeps_copies import store_copies
@@ -22,12 +22,13 @@ class FormSweeps(ModulePass):
     """Put the maps over elements of each level into one sweep, and say which arguments it overwrites.
 
     Before:  %new, %mu1 = optim.map over @all (%g, %p, %mu) -> (T, T) { .. }     return %new, %mu1
-    After:   %new, %mu1 = optim.sweep writes ["params", "0.mu"] {
-               %0, %1 = optim.map over @all (%g, %p, %mu) -> (T, T) { .. }  optim.yield %0, %1 } -> T, T
+    After:   %new, %mu1 = optim.sweep ins(%x = %g) outs(%y = %p, %m = %mu) -> (T, T) {
+               %0, %1 = optim.map over @all (%x, %y, %m) -> (T, T) { .. }  optim.yield %0, %1 }
 
     A result overwrites the argument of the slot it is returned in, unless that argument is read by a later op or has
-    another type; such a result gets an array of its own. It expects what `fuse-maps` leaves: one map for each leaf set
-    and level. Maps that still share a level and leaves are left to separate sweeps. Rounding and traffic: unchanged.
+    another type; such a result gets an array of its own, and comes after all that overwrite. It expects what
+    `fuse-maps` leaves: one map for each leaf set and level. Maps that still share a level and leaves are left to
+    separate sweeps. Rounding and traffic: unchanged.
 
     An argument that is returned in the slot of another one, which it would be copied to behind the sweeps, is stored by
     a map first (see `store_copies`). Traffic: the copy, which was XLA's, is the sweep's, which mostly reads it anyway.
@@ -65,50 +66,53 @@ def _apart(op: MapOp, maps: Sequence[MapOp]) -> bool:
 
 def _gather(function: FuncOp, maps: Sequence[MapOp]) -> None:
     parent = function.body.block
-    body = Block()
     results = [result for op in maps for result in op.outputs]
-    writes = [_target(function, result, maps) for result in results]
-    sweep = SweepOp([r.type for r in results], writes, Region(body))
+    targets: dict[SSAValue, SSAValue] = {}
+    for result in results:
+        target = _target(function, result, maps)
+        if target is not None and target not in targets.values():
+            targets[result] = target
+    results.sort(key=lambda result: result not in targets)
+    outs = list(targets.values())
+    ins = [v for v in dict.fromkeys(v for op in maps for v in op.inputs) if v not in outs]
+    body = Block(arg_types=[v.type for v in (*ins, *outs)])
+    sweep = SweepOp(ins, outs, [r.type for r in results], Region(body))
     parent.insert_op_before(sweep, maps[-1])
+    inside: dict[SSAValue, SSAValue] = dict(zip((*ins, *outs), body.args, strict=True))
+    for outer, argument in inside.items():
+        argument.name_hint = outer.name_hint
     for old, new in zip(results, sweep.outputs, strict=True):
         new.name_hint = old.name_hint
         old.replace_all_uses_with(new)
     for op in maps:
         op.detach()
+        op.operands = [inside[v] for v in op.inputs]
         body.add_op(op)
     body.add_op(YieldOp(*results))
 
 
-def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> str:
-    """The slot that a result may overwrite, or ""."""
+def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> SSAValue | None:
+    """The argument, or the part of one, that a result may overwrite."""
     owner = result.owner
     assert isinstance(owner, MapOp)
     kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
     if kinds[result] is not Combiner.NONE or not isinstance(result.type, TreeType):
-        return ""
+        return None
     array = returned_arrays(function).get(result)
     argument = argument_parts(function).get((array, result.type))
     if array is None or argument is None:
-        return ""
+        return None
     order: dict[Operation, int] = {op: i for i, op in enumerate(function.body.block.ops)}
-    whole = [a for a, other in zip(function.args, argument_arrays(function), strict=True) if other == array]
-    read = any(_read_later(value, maps, order) for value in dict.fromkeys([argument, *whole]))
-    return "" if read else str(array)
-
-
-def _read_later(argument: SSAValue, maps: Sequence[MapOp], order: dict[Operation, int]) -> bool:
-    """Whether an op after the sweep, or another map of it, or the caller, still sees the old value."""
     last = max(order[op] for op in maps)
-    for use in argument.uses:
-        user = use.operation
-        if isinstance(user, ReturnOp):
-            return True
-        if isinstance(user, SplitOp):
-            continue  # the parts are looked at themselves
-        if isinstance(user, JoinOp) and _read_later(user.whole, maps, order):
-            return True  # a join moves nothing, wherever it stands
-        top = user.parent_op() if user not in order else user
-        assert top is not None
-        if user not in maps and order[top] > last:
-            return True
-    return False
+    held = sharers(argument)
+    if any(_stays(value, use.operation, order, last) for value in held for use in value.uses):
+        return None
+    # A kernel knows by its operand that it reads what it overwrites, so it may not read that as another value, too.
+    return None if any(value in owner.inputs for value in held[1:]) else argument
+
+
+def _stays(value: SSAValue, user: Operation, order: dict[Operation, int], last: int) -> bool:
+    """Whether an op needs a value as it is: one that comes later, the caller, or a sweep that overwrites it itself."""
+    if isinstance(user, SplitOp | JoinOp):
+        return False  # they move nothing, wherever they stand; their results are looked at themselves
+    return order[user] > last or (isinstance(user, SweepOp) and value in user.outs)

@@ -1,12 +1,34 @@
-"""Trees, comparisons and random chains that several test files use."""
+"""Trees and comparisons that several test files use."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """A pytree of shapes, and its name in the ids of tests."""
+
+    name: str
+    shapes: Any
+
+    def fill(self, seed: int, dtype: Any = jnp.float32, *, mixed: bool = False, front: int = 0) -> Any:
+        """Normal values; with `mixed`, every other leaf is bfloat16; with `front`, behind an axis of that size."""
+        rng = np.random.default_rng(seed)
+        shapes, structure = jax.tree.flatten(self.shapes, is_leaf=lambda x: isinstance(x, tuple))
+        lead = (front,) if front else ()
+        dtypes = [jnp.bfloat16 if mixed and i % 2 else dtype for i in range(len(shapes))]
+        return jax.tree.unflatten(
+            structure, [jnp.asarray(rng.normal(size=lead + s), d) for s, d in zip(shapes, dtypes, strict=True)]
+        )
+
 
 SHAPES = {
     "scalar": (),
@@ -16,22 +38,43 @@ SHAPES = {
     "odd": (3, 5),
     "deep": {"w": (2, 3, 4), "b": (5,)},
 }
-"""A ragged tree: 0-d, empty, 1-element and odd shapes, nested."""
+RAGGED = Leaves("ragged", SHAPES)
+"""0-d, empty, 1-element and odd shapes, nested."""
+
+_RANKS: Shapes = {
+    "tall": (9, 4),
+    "wide": (3, 11),
+    "square": (5, 5),
+    "line": (1, 6),
+    "one": (1,),
+    "vector": (7,),
+    "cube": (4, 3, 4),
+    "kernel": (3, 2, 4, 5),
+    "volume": (2, 3, 1, 4, 3),
+}
+AXES = Leaves("axes", _RANKS)
+"""Leaves of rank 1 to 5: tall, wide and square, with ties for the largest axis and with axes of size 1."""
+WITH_EMPTY = Leaves("with_empty", _RANKS | {"scalar": (), "empty": (0, 3)})
+NO_VECTORS = Leaves(
+    "no_vectors", {name: shape for name, shape in _RANKS.items() if len(shape) > 1} | {"six": (2, 1, 3, 2, 1, 2)}
+)
+FEW = Leaves("few", {"scalar": (), "empty": (0, 3), "vector": (7,), "kernel": (3, 2, 4, 5)})
+"""For random numbers, which take long to compile."""
 
 
 def ragged(seed: int, dtype: Any = jnp.float32, *, mixed: bool = False) -> Any:
-    """Random values in the shapes of `SHAPES`; with `mixed`, every other leaf is bfloat16."""
-    rng = np.random.default_rng(seed)
-    leaves, structure = jax.tree.flatten(SHAPES, is_leaf=lambda x: isinstance(x, tuple))
-    dtypes = [jnp.bfloat16 if mixed and i % 2 else dtype for i in range(len(leaves))]
-    return jax.tree.unflatten(
-        structure, [jnp.asarray(rng.normal(size=s), dtype=d) for s, d in zip(leaves, dtypes, strict=True)]
-    )
+    """`RAGGED` with normal values; with `mixed`, every other leaf is bfloat16."""
+    return RAGGED.fill(seed, dtype, mixed=mixed)
 
 
 def matrices_only(tree: Any) -> Any:
     """A mask that selects the leaves with more than one dimension."""
     return jax.tree.map(lambda x: x.ndim > 1, tree)
+
+
+def widen(tree: Any) -> Any:
+    """bfloat16 leaves as float32."""
+    return jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x, tree)
 
 
 def ulps(a: Any, b: Any) -> float:

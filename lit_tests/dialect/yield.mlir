@@ -29,11 +29,11 @@ func.func @ends_a_sweep(%g: !T) -> (!T, f32) {
   optim.map over @all (%x = %g : !T) -> () {
     optim.yield
   }
-  %u, %n = optim.sweep writes ["", ""] {
-    %v, %s = optim.map over @all (%x = %g : !T) -> (!T, f32 by <add>) {
+  %u, %n = optim.sweep ins(%h = %g : !T) outs() -> (!T, f32) {
+    %v, %s = optim.map over @all (%x = %h : !T) -> (!T, f32 by <add>) {
       optim.yield %x, %x : f32, f32
     }
     optim.yield %v, %s : !T, f32
-  } -> !T, f32
+  }
   func.return %u, %n : !T, f32
 }

@@ -26,12 +26,12 @@ func.func @drops_what_is_not_used(%g: !T, %x: !A, %y: !B, %count: i32) {
   %w = optim.join %x, %y : !A, !B -> !T
   %lr = optim.hyper "lr" = 0.1 : f64
   %c = optim.call "schedule"(%count) : (i32) -> f32
-  %v = optim.sweep writes [""] {
-    %0 = optim.map over @all (%e = %g : !T) -> (!T) {
+  %v = optim.sweep ins() outs(%o = %g : !T) -> (!T) {
+    %0 = optim.map over @all (%e = %o : !T) -> (!T) {
       optim.yield %e : f32
     }
     optim.yield %0 : !T
-  } -> !T
+  }
   func.return
 }
 

@@ -13,14 +13,14 @@ optim.leaves @b = ["b" : [4]]
 
 // The map that reads the argument and the slot's old value stores it.
 // CHECK-LABEL: func.func @stored_by_the_map_that_reads_it(
-// CHECK-NEXT:    %new, %old_1 = optim.sweep writes ["params", "old"] {
-// CHECK-NEXT:      %new_1, %old_2 = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %q = %old : !optim.tree<f32, @all>, %y = %p : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:    %new, %old_1 = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs(%p_1 = %p : !optim.tree<f32, @all>, %old_2 = %old : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %new_1, %old_3 = optim.map over @all (%x = %g_1 : !optim.tree<f32, @all>, %q = %old_2 : !optim.tree<f32, @all>, %y = %p_1 : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
 // CHECK-NEXT:        %0 = arith.subf %x, %q : f32
 // CHECK-NEXT:        %1 = arith.addf %y, %0 : f32
 // CHECK-NEXT:        optim.yield %1, %x : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %new_1, %old_2 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:      optim.yield %new_1, %old_3 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %new, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
 func.func @stored_by_the_map_that_reads_it(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
@@ -35,19 +35,19 @@ func.func @stored_by_the_map_that_reads_it(%g: !T {optim.slot = #optim.slot<upda
 
 // Not in the first sweep, although it reads the argument, too: the second one still reads the old value.
 // CHECK-LABEL: func.func @stored_by_the_last_reader_of_the_old_value(
-// CHECK-NEXT:    %n = optim.sweep writes [""] {
-// CHECK-NEXT:      %n_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (f32 by <add>) {
+// CHECK-NEXT:    %n = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs() -> (f32) {
+// CHECK-NEXT:      %n_1 = optim.map over @all (%x = %g_1 : !optim.tree<f32, @all>) -> (f32 by <add>) {
 // CHECK-NEXT:        optim.yield %x : f32
 // CHECK-NEXT:      }
 // CHECK-NEXT:      optim.yield %n_1 : f32
-// CHECK-NEXT:    } -> f32
-// CHECK-NEXT:    %u, %old_1 = optim.sweep writes ["updates", "old"] {
-// CHECK-NEXT:      %u_1, %old_2 = optim.map over @all (%q = %old : !optim.tree<f32, @all>, %s = %n : f32, %g_1 = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %u, %old_1 = optim.sweep ins(%n_1 = %n : f32) outs(%g_1 = %g : !optim.tree<f32, @all>, %old_2 = %old : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %u_1, %old_3 = optim.map over @all (%q = %old_2 : !optim.tree<f32, @all>, %s = %n_1 : f32, %g_2 = %g_1 : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
 // CHECK-NEXT:        %0 = arith.divf %q, %s : f32
-// CHECK-NEXT:        optim.yield %0, %g_1 : f32, f32
+// CHECK-NEXT:        optim.yield %0, %g_2 : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %u_1, %old_2 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:      optim.yield %u_1, %old_3 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %u, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
 func.func @stored_by_the_last_reader_of_the_old_value(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>})
@@ -64,19 +64,19 @@ func.func @stored_by_the_last_reader_of_the_old_value(%g: !T {optim.slot = #opti
 
 // Not in the last sweep, which reads neither value.
 // CHECK-LABEL: func.func @stored_where_it_is_read(
-// CHECK-NEXT:    %n, %old_1 = optim.sweep writes ["", "old"] {
-// CHECK-NEXT:      %n_1, %old_2 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (f32 by <add>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:    %old_1, %n = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs(%old_2 = %old : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, f32) {
+// CHECK-NEXT:      %n_1, %old_3 = optim.map over @all (%x = %g_1 : !optim.tree<f32, @all>) -> (f32 by <add>, !optim.tree<f32, @all>) {
 // CHECK-NEXT:        optim.yield %x, %x : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %n_1, %old_2 : f32, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> f32, !optim.tree<f32, @all>
-// CHECK-NEXT:    %new = optim.sweep writes ["params"] {
-// CHECK-NEXT:      %new_1 = optim.map over @all (%y = %p : !optim.tree<f32, @all>, %s = %n : f32) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      optim.yield %old_3, %n_1 : !optim.tree<f32, @all>, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %new = optim.sweep ins(%n_1 = %n : f32) outs(%p_1 = %p : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %new_1 = optim.map over @all (%y = %p_1 : !optim.tree<f32, @all>, %s = %n_1 : f32) -> (!optim.tree<f32, @all>) {
 // CHECK-NEXT:        %0 = arith.divf %y, %s : f32
 // CHECK-NEXT:        optim.yield %0 : f32
 // CHECK-NEXT:      }
 // CHECK-NEXT:      optim.yield %new_1 : !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %new, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
 func.func @stored_where_it_is_read(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
@@ -93,20 +93,20 @@ func.func @stored_where_it_is_read(%g: !T {optim.slot = #optim.slot<updates>}, %
 
 // A slot that is copied on while it is overwritten: both copies are in one map.
 // CHECK-LABEL: func.func @history(
-// CHECK-NEXT:    %n = optim.sweep writes [""] {
-// CHECK-NEXT:      %n_1 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (f32 by <add>) {
+// CHECK-NEXT:    %n = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs() -> (f32) {
+// CHECK-NEXT:      %n_1 = optim.map over @all (%x = %g_1 : !optim.tree<f32, @all>) -> (f32 by <add>) {
 // CHECK-NEXT:        optim.yield %x : f32
 // CHECK-NEXT:      }
 // CHECK-NEXT:      optim.yield %n_1 : f32
-// CHECK-NEXT:    } -> f32
-// CHECK-NEXT:    %new, %old_1, %older_1 = optim.sweep writes ["params", "old", "older"] {
-// CHECK-NEXT:      %new_1, %old_2, %older_2 = optim.map over @all (%y = %p : !optim.tree<f32, @all>, %r = %older : !optim.tree<f32, @all>, %s = %n : f32, %g_1 = %g : !optim.tree<f32, @all>, %old_3 = %old : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %new, %old_1, %older_1 = optim.sweep ins(%n_1 = %n : f32, %g_1 = %g : !optim.tree<f32, @all>) outs(%p_1 = %p : !optim.tree<f32, @all>, %old_2 = %old : !optim.tree<f32, @all>, %older_2 = %older : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %new_1, %old_3, %older_3 = optim.map over @all (%y = %p_1 : !optim.tree<f32, @all>, %r = %older_2 : !optim.tree<f32, @all>, %s = %n_1 : f32, %g_2 = %g_1 : !optim.tree<f32, @all>, %old_4 = %old_2 : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>) {
 // CHECK-NEXT:        %0 = arith.mulf %r, %s : f32
 // CHECK-NEXT:        %1 = arith.addf %y, %0 : f32
-// CHECK-NEXT:        optim.yield %1, %g_1, %old_3 : f32, f32, f32
+// CHECK-NEXT:        optim.yield %1, %g_2, %old_4 : f32, f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %new_1, %old_2, %older_2 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:      optim.yield %new_1, %old_3, %older_3 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %new, %old_1, %older_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
 func.func @history(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %older: !T {optim.slot = #optim.slot<state ["older"]>}, %p: !T {optim.slot = #optim.slot<params>})
@@ -127,17 +127,17 @@ func.func @history(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.s
 // CHECK-NEXT:    %ga, %gb = optim.split %g : !optim.tree<f32, @all> -> !optim.tree<f32, @a>, !optim.tree<f32, @b>
 // CHECK-NEXT:    %oa, %ob = optim.split %old : !optim.tree<f32, @all> -> !optim.tree<f32, @a>, !optim.tree<f32, @b>
 // CHECK-NEXT:    %pa, %pb = optim.split %p : !optim.tree<f32, @all> -> !optim.tree<f32, @a>, !optim.tree<f32, @b>
-// CHECK-NEXT:    %na, %oa_1, %nb, %ob_1 = optim.sweep writes ["params", "old", "params", "old"] {
-// CHECK-NEXT:      %na_1, %oa_2 = optim.map over @a (%y = %pa : !optim.tree<f32, @a>, %q = %oa : !optim.tree<f32, @a>, %ga_1 = %ga : !optim.tree<f32, @a>) -> (!optim.tree<f32, @a>, !optim.tree<f32, @a>) {
+// CHECK-NEXT:    %na, %oa_1, %nb, %ob_1 = optim.sweep ins(%ga_1 = %ga : !optim.tree<f32, @a>, %gb_1 = %gb : !optim.tree<f32, @b>) outs(%pa_1 = %pa : !optim.tree<f32, @a>, %oa_2 = %oa : !optim.tree<f32, @a>, %pb_1 = %pb : !optim.tree<f32, @b>, %ob_2 = %ob : !optim.tree<f32, @b>) -> (!optim.tree<f32, @a>, !optim.tree<f32, @a>, !optim.tree<f32, @b>, !optim.tree<f32, @b>) {
+// CHECK-NEXT:      %na_1, %oa_3 = optim.map over @a (%y = %pa_1 : !optim.tree<f32, @a>, %q = %oa_2 : !optim.tree<f32, @a>, %ga_2 = %ga_1 : !optim.tree<f32, @a>) -> (!optim.tree<f32, @a>, !optim.tree<f32, @a>) {
 // CHECK-NEXT:        %0 = arith.subf %y, %q : f32
-// CHECK-NEXT:        optim.yield %0, %ga_1 : f32, f32
+// CHECK-NEXT:        optim.yield %0, %ga_2 : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      %nb_1, %ob_2 = optim.map over @b (%y = %pb : !optim.tree<f32, @b>, %q = %ob : !optim.tree<f32, @b>, %gb_1 = %gb : !optim.tree<f32, @b>) -> (!optim.tree<f32, @b>, !optim.tree<f32, @b>) {
+// CHECK-NEXT:      %nb_1, %ob_3 = optim.map over @b (%y = %pb_1 : !optim.tree<f32, @b>, %q = %ob_2 : !optim.tree<f32, @b>, %gb_2 = %gb_1 : !optim.tree<f32, @b>) -> (!optim.tree<f32, @b>, !optim.tree<f32, @b>) {
 // CHECK-NEXT:        %0 = arith.addf %y, %q : f32
-// CHECK-NEXT:        optim.yield %0, %gb_1 : f32, f32
+// CHECK-NEXT:        optim.yield %0, %gb_2 : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %na_1, %oa_2, %nb_1, %ob_2 : !optim.tree<f32, @a>, !optim.tree<f32, @a>, !optim.tree<f32, @b>, !optim.tree<f32, @b>
-// CHECK-NEXT:    } -> !optim.tree<f32, @a>, !optim.tree<f32, @a>, !optim.tree<f32, @b>, !optim.tree<f32, @b>
+// CHECK-NEXT:      optim.yield %na_1, %oa_3, %nb_1, %ob_3 : !optim.tree<f32, @a>, !optim.tree<f32, @a>, !optim.tree<f32, @b>, !optim.tree<f32, @b>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    %new = optim.join %na, %nb : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
 // CHECK-NEXT:    %again = optim.join %oa_1, %ob_1 : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %again : !optim.tree<f32, @all>, !optim.tree<f32, @all>
@@ -164,13 +164,13 @@ func.func @parts(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slo
 // CHECK-LABEL: func.func @one_part(
 // CHECK-NEXT:    %oa, %ob = optim.split %old : !optim.tree<f32, @all> -> !optim.tree<f32, @a>, !optim.tree<f32, @b>
 // CHECK-NEXT:    %mixed = optim.join %g, %ob : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
-// CHECK-NEXT:    %new, %oa_1 = optim.sweep writes ["params", "old"] {
-// CHECK-NEXT:      %new_1, %oa_2 = optim.map over @a (%y = %p : !optim.tree<f32, @a>, %x = %g : !optim.tree<f32, @a>) -> (!optim.tree<f32, @a>, !optim.tree<f32, @a>) {
+// CHECK-NEXT:    %new, %oa_1 = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @a>) outs(%p_1 = %p : !optim.tree<f32, @a>, %oa_2 = %oa : !optim.tree<f32, @a>) -> (!optim.tree<f32, @a>, !optim.tree<f32, @a>) {
+// CHECK-NEXT:      %new_1, %oa_3 = optim.map over @a (%y = %p_1 : !optim.tree<f32, @a>, %x = %g_1 : !optim.tree<f32, @a>) -> (!optim.tree<f32, @a>, !optim.tree<f32, @a>) {
 // CHECK-NEXT:        %0 = arith.subf %y, %x : f32
 // CHECK-NEXT:        optim.yield %0, %x : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %new_1, %oa_2 : !optim.tree<f32, @a>, !optim.tree<f32, @a>
-// CHECK-NEXT:    } -> !optim.tree<f32, @a>, !optim.tree<f32, @a>
+// CHECK-NEXT:      optim.yield %new_1, %oa_3 : !optim.tree<f32, @a>, !optim.tree<f32, @a>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    %s = optim.call "f"(%mixed) : (!optim.tree<f32, @all>) -> f32
 // CHECK-NEXT:    %mixed_1 = optim.join %oa_1, %ob : !optim.tree<f32, @a>, !optim.tree<f32, @b> -> !optim.tree<f32, @all>
 // CHECK-NEXT:    func.return %new, %mixed_1, %s : !optim.tree<f32, @a>, !optim.tree<f32, @all>, f32
@@ -189,13 +189,13 @@ func.func @one_part(%g: !A {optim.slot = #optim.slot<updates>}, %old: !T {optim.
 
 // No map over the leaves reads either value: the last one reads the argument for the copy.
 // CHECK-LABEL: func.func @stored_by_the_last_map(
-// CHECK-NEXT:    %new, %old_1 = optim.sweep writes ["params", "old"] {
-// CHECK-NEXT:      %new_1, %old_2 = optim.map over @all (%y = %p : !optim.tree<f32, @all>, %g_1 = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:    %new, %old_1 = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs(%p_1 = %p : !optim.tree<f32, @all>, %old_2 = %old : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %new_1, %old_3 = optim.map over @all (%y = %p_1 : !optim.tree<f32, @all>, %g_2 = %g_1 : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
 // CHECK-NEXT:        %0 = arith.mulf %y, %y : f32
-// CHECK-NEXT:        optim.yield %0, %g_1 : f32, f32
+// CHECK-NEXT:        optim.yield %0, %g_2 : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %new_1, %old_2 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:      optim.yield %new_1, %old_3 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %new, %old_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
 func.func @stored_by_the_last_map(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %p: !T {optim.slot = #optim.slot<params>})
@@ -213,19 +213,19 @@ func.func @stored_by_the_last_map(%g: !T {optim.slot = #optim.slot<updates>}, %o
 // CHECK-NEXT:      %0 = arith.mulf %x, %x : f32
 // CHECK-NEXT:      optim.yield %0 : f32
 // CHECK-NEXT:    }
-// CHECK-NEXT:    %b1 = optim.sweep writes [""] {
-// CHECK-NEXT:      %b1_1 = optim.map over @b (%x = %b : !optim.tree<f32, @b>) -> (!optim.tree<f32, @b>) {
+// CHECK-NEXT:    %b1 = optim.sweep ins(%b_1 = %b : !optim.tree<f32, @b>) outs() -> (!optim.tree<f32, @b>) {
+// CHECK-NEXT:      %b1_1 = optim.map over @b (%x = %b_1 : !optim.tree<f32, @b>) -> (!optim.tree<f32, @b>) {
 // CHECK-NEXT:        %0 = arith.mulf %x, %x : f32
 // CHECK-NEXT:        optim.yield %0 : f32
 // CHECK-NEXT:      }
 // CHECK-NEXT:      optim.yield %b1_1 : !optim.tree<f32, @b>
-// CHECK-NEXT:    } -> !optim.tree<f32, @b>
-// CHECK-NEXT:    %old_1, %older_1 = optim.sweep writes ["old", "older"] {
-// CHECK-NEXT:      %old_2, %older_2 = optim.map over @all (%g_1 = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
-// CHECK-NEXT:        optim.yield %g_1, %g_1 : f32, f32
+// CHECK-NEXT:    }
+// CHECK-NEXT:    %old_1, %older_1 = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs(%old_2 = %old : !optim.tree<f32, @all>, %older_2 = %older : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %old_3, %older_3 = optim.map over @all (%g_2 = %g_1 : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:        optim.yield %g_2, %g_2 : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %old_2, %older_2 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:      optim.yield %old_3, %older_3 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %g, %old_1, %older_1, %n1, %b1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all, per_leaf>, !optim.tree<f32, @b>
 // CHECK-NEXT:  }
 func.func @no_map(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.slot = #optim.slot<state ["old"]>}, %older: !T {optim.slot = #optim.slot<state ["older"]>}, %n: !P, %b: !B)
@@ -243,12 +243,12 @@ func.func @no_map(%g: !T {optim.slot = #optim.slot<updates>}, %old: !T {optim.sl
 
 // Two slots that change places.
 // CHECK-LABEL: func.func @exchange(
-// CHECK-NEXT:    %a_1, %b_1 = optim.sweep writes ["a", "b"] {
-// CHECK-NEXT:      %a_2, %b_2 = optim.map over @all (%b_3 = %b : !optim.tree<f32, @all>, %a_3 = %a : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
-// CHECK-NEXT:        optim.yield %b_3, %a_3 : f32, f32
+// CHECK-NEXT:    %a_1, %b_1 = optim.sweep ins() outs(%a_2 = %a : !optim.tree<f32, @all>, %b_2 = %b : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %a_3, %b_3 = optim.map over @all (%b_4 = %b_2 : !optim.tree<f32, @all>, %a_4 = %a_2 : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:        optim.yield %b_4, %a_4 : f32, f32
 // CHECK-NEXT:      }
-// CHECK-NEXT:      optim.yield %a_2, %b_2 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:      optim.yield %a_3, %b_3 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %a_1, %b_1 : !optim.tree<f32, @all>, !optim.tree<f32, @all>
 // CHECK-NEXT:  }
 func.func @exchange(%a: !T {optim.slot = #optim.slot<state ["a"]>}, %b: !T {optim.slot = #optim.slot<state ["b"]>}) -> (!T {optim.slot = #optim.slot<state ["a"]>}, !T {optim.slot = #optim.slot<state ["b"]>}) {
@@ -257,12 +257,12 @@ func.func @exchange(%a: !T {optim.slot = #optim.slot<state ["a"]>}, %b: !T {opti
 
 // Refusal: the old value is read by a call behind all sweeps, so that the copy gets an array of its own.
 // CHECK-LABEL: func.func @old_value_in_a_call(
-// CHECK-NEXT:    %n, %old_1 = optim.sweep writes ["", ""] {
-// CHECK-NEXT:      %n_1, %old_2 = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (f32 by <add>, !optim.tree<f32, @all>) {
+// CHECK-NEXT:    %n, %old_1 = optim.sweep ins(%g_1 = %g : !optim.tree<f32, @all>) outs() -> (f32, !optim.tree<f32, @all>) {
+// CHECK-NEXT:      %n_1, %old_2 = optim.map over @all (%x = %g_1 : !optim.tree<f32, @all>) -> (f32 by <add>, !optim.tree<f32, @all>) {
 // CHECK-NEXT:        optim.yield %x, %x : f32, f32
 // CHECK-NEXT:      }
 // CHECK-NEXT:      optim.yield %n_1, %old_2 : f32, !optim.tree<f32, @all>
-// CHECK-NEXT:    } -> f32, !optim.tree<f32, @all>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    %s = optim.call "f"(%old, %n) : (!optim.tree<f32, @all>, f32) -> f32
 // CHECK-NEXT:    func.return %s, %old_1 : f32, !optim.tree<f32, @all>
 // CHECK-NEXT:  }

@@ -10,7 +10,7 @@ optim.leaves @a = ["w" : [3, 4]]
 optim.leaves @b = ["b" : [4]]
 
 // CHECK-LABEL: func.func @returned(
-// CHECK:         optim.sweep writes [""]
+// CHECK:         optim.sweep ins(%{{.*}} = %a : !optim.tree<f32, @a>) outs()
 func.func @returned(%a: !A {optim.slot = #optim.slot<state ["mu"]>}, %b: !B) -> (!A {optim.slot = #optim.slot<state ["mu"]>}, !T) {
   %t = optim.join %a, %b : !A, !B -> !T
   %a1 = optim.map over @a (%x = %a : !A) -> (!A) {
@@ -23,7 +23,7 @@ func.func @returned(%a: !A {optim.slot = #optim.slot<state ["mu"]>}, %b: !B) -> 
 // Read before the sweep it is no obstacle.
 // CHECK-LABEL: func.func @read_before(
 // CHECK:         optim.join
-// CHECK:         optim.sweep writes ["mu"]
+// CHECK:         optim.sweep ins(%{{.*}} = %s : f32) outs(%{{.*}} = %a : !optim.tree<f32, @a>)
 func.func @read_before(%a: !A {optim.slot = #optim.slot<state ["mu"]>}, %b: !B) -> (!A {optim.slot = #optim.slot<state ["mu"]>}) {
   %t = optim.join %a, %b : !A, !B -> !T
   %s = optim.call "f"(%t) : (!T) -> f32

@@ -10,7 +10,7 @@ optim.leaves @a = ["w" : [3, 4]]
 optim.leaves @b = ["b" : [4]]
 
 // CHECK-LABEL: func.func @whole_read_later
-// CHECK:         optim.sweep writes [""]
+// CHECK:         optim.sweep ins(%{{.*}} = %a : !optim.tree<f32, @a>) outs()
 func.func @whole_read_later(%mu: !T {optim.slot = #optim.slot<state ["mu"]>}) -> (!T {optim.slot = #optim.slot<state ["mu"]>}, f32) {
   %a, %b = optim.split %mu : !T -> !A, !B
   %a1 = optim.map over @a (%x = %a : !A) -> (!A) {

@@ -9,7 +9,7 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // CHECK-LABEL: func.func @update_hyperparameters() -> (f32, f32, f32, f32, f32, f32, f32)
 // CHECK-LABEL: func.func @update(
 // CHECK-NOT:     optim.hyper
-// CHECK:         optim.sweep writes ["mu", "nu", "params"] {
+// CHECK:         optim.sweep ins({{[^()]*}}) outs(%{{.*}} = %mu : !optim.tree<f32, @all>, %{{.*}} = %nu : !optim.tree<f32, @all>, %{{.*}} = %p : !optim.tree<f32, @all>)
 // CHECK:           optim.map over @all ({{.*}}) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>) {
 // CHECK-NOT:     optim.map
 // CHECK-NOT:     optim.sweep
@@ -17,7 +17,7 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 
 // Without `apply-updates` the updates replace the gradients.
 // UPDATE-LABEL: func.func @update(
-// UPDATE:         optim.sweep writes ["mu", "nu", "updates"] {
+// UPDATE:         optim.sweep ins({{[^()]*}}) outs(%{{.*}} = %mu : !optim.tree<f32, @all>, %{{.*}} = %nu : !optim.tree<f32, @all>, %{{.*}} = %g : !optim.tree<f32, @all>)
 // UPDATE-NOT:     optim.sweep
 func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %count: i32 {optim.slot = #optim.slot<state ["count"]>}, %mu: !T {optim.slot = #optim.slot<state ["mu"]>},
                   %nu: !T {optim.slot = #optim.slot<state ["nu"]>}, %p: !T {optim.slot = #optim.slot<params>})

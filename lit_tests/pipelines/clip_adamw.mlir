@@ -6,13 +6,13 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 
 // The global norm needs a pass of its own, which writes nothing but a scalar. The clipped gradients are in no memory.
 // CHECK-LABEL: func.func @update(
-// CHECK:         %[[SUM:.*]] = optim.sweep writes [""] {
-// CHECK-NEXT:      optim.map over @all (%{{.*}} = %g : !optim.tree<f32, @all>) -> (f32 by <add>) {
-// CHECK:         } -> f32
+// CHECK:         %[[SUM:.*]] = optim.sweep ins(%{{.*}} = %g : !optim.tree<f32, @all>) outs() -> (f32) {
+// CHECK-NEXT:      optim.map over @all (%{{.*}} = %{{.*}} : !optim.tree<f32, @all>) -> (f32 by <add>) {
+// CHECK:           optim.yield {{.*}} : f32
 // CHECK:         math.sqrt %[[SUM]] : f32
 // CHECK-NOT:     optim.map
-// CHECK:         optim.sweep writes ["mu", "nu", "params"] {
-// CHECK:         } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all>
+// CHECK:         optim.sweep ins({{[^()]*}}) outs(%{{.*}} = %mu : !optim.tree<f32, @all>, %{{.*}} = %nu : !optim.tree<f32, @all>, %{{.*}} = %p : !optim.tree<f32, @all>)
+// CHECK-NEXT:      optim.map over @all
 // CHECK-NOT:     optim.map
 // CHECK-NOT:     optim.sweep
 func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}, %nu: !T {optim.slot = #optim.slot<state ["nu"]>}, %p: !T {optim.slot = #optim.slot<params>})

@@ -8,12 +8,11 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // Two passes. The first writes mu and nu and the squared norms of each leaf. The update is computed again in the
 // second, from mu and nu, and in no memory.
 // CHECK-LABEL: func.func @update(
-// CHECK:         %{{.*}}, %{{.*}}, %[[UU:.*]], %[[PP:.*]] = optim.sweep writes ["mu", "nu", "", ""] {
-// CHECK:         } -> !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all, per_leaf>, !optim.tree<f32, @all, per_leaf>
+// CHECK:         %{{.*}}, %{{.*}}, %[[UU:.*]], %[[PP:.*]] = optim.sweep ins({{[^()]*}}) outs(%{{.*}} = %mu : !optim.tree<f32, @all>, %{{.*}} = %nu : !optim.tree<f32, @all>) -> ({{[^()]*}}) {
+// CHECK:           optim.yield {{.*}} : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<f32, @all, per_leaf>, !optim.tree<f32, @all, per_leaf>
+// CHECK-NEXT:    }
 // CHECK-NEXT:    %[[RATIO:.*]] = optim.map over @all ({{.*}}) -> (!optim.tree<f32, @all, per_leaf>) {
-// CHECK:         optim.sweep writes ["params"] {
-// CHECK-NEXT:      optim.map over @all ({{.*}}%[[RATIO]] : !optim.tree<f32, @all, per_leaf>{{.*}}) -> (!optim.tree<f32, @all>) {
-// CHECK:         } -> !optim.tree<f32, @all>
+// CHECK:         optim.sweep ins({{[^()]*}} = %[[RATIO]] : {{[^()]*}}) outs(%{{.*}} = %p : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
 // CHECK-NOT:     optim.sweep
 func.func @update(%g: !T {optim.slot = #optim.slot<updates>}, %mu: !T {optim.slot = #optim.slot<state ["mu"]>}, %nu: !T {optim.slot = #optim.slot<state ["nu"]>}, %p: !T {optim.slot = #optim.slot<params>})
     -> (!T {optim.slot = #optim.slot<updates>}, !T {optim.slot = #optim.slot<state ["mu"]>}, !T {optim.slot = #optim.slot<state ["nu"]>}) {

@@ -8,7 +8,7 @@ optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 // One pass, over bf16 arrays: each is widened once. The new moment, the update and the new parameter are rounded once;
 // the update is no longer stored, but keeps its rounding.
 // CHECK-LABEL: func.func @update(
-// CHECK:         optim.sweep writes ["mu", "params"] {
+// CHECK:         optim.sweep ins({{[^()]*}}) outs(%{{.*}} = %mu : !optim.tree<bf16, @all>, %{{.*}} = %p : !optim.tree<bf16, @all>)
 // CHECK-NEXT:      optim.map over @all ({{.*}}) -> (!optim.tree<bf16, @all>, !optim.tree<bf16, @all>) {
 // CHECK-COUNT-2:     arith.extf
 // CHECK-NOT:         arith.extf

@@ -10,7 +10,8 @@ optim.leaves @rest = ["b" : [4]]
 
 // Weight decay on some leaves: still one pass over memory, with a body for each part.
 // CHECK-LABEL: func.func @update(
-// CHECK:         optim.sweep writes ["params", "params"] {
+// CHECK:         %[[P0:.*]], %[[P1:.*]] = optim.split %p
+// CHECK:         optim.sweep ins({{[^()]*}}) outs(%{{.*}} = %[[P0]] : !optim.tree<f32, @decay>, %{{.*}} = %[[P1]] : !optim.tree<f32, @rest>)
 // CHECK-NEXT:      optim.map over @decay
 // CHECK:           optim.map over @rest
 // CHECK-NOT:     optim.sweep

@@ -5,7 +5,7 @@
 
 optim.leaves @all = ["w" : [3, 4]]
 
-// CHECK:          optim.sweep writes ["updates"]
+// CHECK:          optim.sweep ins() outs(%{{.*}} = %g : !optim.tree<f32, @all>)
 // CHECK-NOT:      optim.sweep
 func.func @update(%g: !T {optim.slot = #optim.slot<updates>}) -> (!T {optim.slot = #optim.slot<updates>}) {
   %u = optim.map over @all (%x = %g : !T) -> (!T) {

@@ -15,6 +15,7 @@ from xdsl.ir import Operation
 
 from optcc.dtypes import dtype_of
 from optcc.interpret.interpreter import INTERPRETER, Array
+from optcc.interpret.rounding import round_array, round_number
 
 Form = Callable[..., Array]
 
@@ -139,9 +140,7 @@ def _elementwise(op: Operation, args: Sequence[Array]) -> Array:
 def cast(value: Array, dtype: np.dtype) -> Array:
     """Convert to another dtype, rounding once."""
     if isinstance(value, np.generic):
-        return value.astype(dtype)
-    if dtype.itemsize < 4 and jnp.issubdtype(dtype, jnp.floating) and jnp.asarray(value).dtype == jnp.float32:
-        # XLA drops a float32 -> bfloat16 -> float32 pair of conversions, and with it the rounding.
-        info = jnp.finfo(dtype)
-        value = lax.reduce_precision(value, exponent_bits=info.nexp, mantissa_bits=info.nmant)
+        return round_number(value, dtype)
+    if dtype in (np.float16, jnp.bfloat16) and jnp.asarray(value).dtype in (np.float32, np.float64):
+        return round_array(jnp.asarray(value), dtype)
     return lax.convert_element_type(value, dtype)

@@ -8,7 +8,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from optcc.dialect import TreeType, argument_arrays, element_bytes, tree_bytes
-from optcc.dialect.interfaces import Barrier, PassOverMemory, Regroups, Traffic, ask, used_values
+from optcc.dialect.interfaces import Barrier, PassOverMemory, Regroups, Traffic, ask
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class SweepCost:
 class Cost:
     """The sweeps of a function, its floor (every array touched once), and the number of parameters.
 
-    `barriers` are the opaque calls, whose own traffic is not known.
+    `barriers` are the opaque calls on arrays, whose own traffic is not known.
     """
 
     sweeps: tuple[SweepCost, ...]
@@ -61,7 +61,7 @@ def cost_of(function: FuncOp) -> Cost:
             case PassOverMemory() as traffic:
                 moved = traffic.moved(op)
                 sweeps.append(SweepCost(moved.read, moved.written, moved.fresh, _waits_for(op)))
-            case Barrier() as barrier:
+            case Barrier() as barrier if _has_trees(op):
                 barriers.append(barrier.label(op))
             case _:
                 pass
@@ -80,7 +80,7 @@ def _waits_for(op: Operation) -> tuple[str, ...]:
     """The reductions of earlier sweeps that this one needs, in words."""
     found: dict[str, None] = {}
     seen: set[Operation] = set()
-    work = used_values(op)
+    work: list[SSAValue] = list(op.operands)
     while work:
         value = work.pop()
         owner = value.owner
@@ -104,6 +104,11 @@ def _scope(folded: Attribute) -> str:
 def _width(value: SSAValue) -> int:
     assert isinstance(value.type, TreeType)
     return element_bytes(value.type.element)
+
+
+def _has_trees(op: Operation) -> bool:
+    """Whether an op takes or gives arrays: a schedule that is called moves no bytes that count."""
+    return any(isinstance(v.type, TreeType) for v in (*op.operands, *op.results))
 
 
 def _is_computed_with(value: SSAValue) -> bool:

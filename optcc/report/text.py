@@ -44,17 +44,28 @@ def _sweep_table(cost: Cost) -> str:
 
 
 def _summary(cost: Cost) -> list[str]:
-    per = cost.per_parameter
     lines = [
         "",
         f"parameters:      {cost.parameters:,}",
         f"sweeps:          {len(cost.sweeps)}",
-        f"bytes/parameter: {per(cost.bytes):.1f}, floor {per(cost.floor):.1f} (each array touched once)",
+        _bytes_line(cost),
     ]
+    if cost.barriers:
+        return lines
     if cost.bytes > cost.floor:
         waits = sorted({w for sweep in cost.sweeps for w in sweep.waits_for})
         lines.append(f"  above the floor because a sweep waits for {' and '.join(waits) or 'another'} and reads again")
     return lines
+
+
+def _bytes_line(cost: Cost) -> str:
+    """The headline of the traffic, with no figure where opaque calls have traffic of their own."""
+    per = cost.per_parameter
+    if cost.barriers:
+        calls = "an opaque call" if len(cost.barriers) == 1 else f"{len(cost.barriers)} opaque calls"
+        alone = f"the sweeps alone: {per(cost.bytes):.1f}"
+        return f"bytes/parameter: not known, the traffic of {calls} is not counted ({alone})"
+    return f"bytes/parameter: {per(cost.bytes):.1f}, floor {per(cost.floor):.1f} (each array touched once)"
 
 
 def _executable(compiled: CompiledOptimizer, cost: Cost) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -122,6 +122,25 @@ class CompiledOptimizer:
         return made.steps[
             isinstance(grads, PackedParams), isinstance(state, PackedState), isinstance(params, PackedParams)
         ](params, state, grads, hypers.on_device(made.final.step))
+
+    def jit_step(self, loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
+        """A whole training step in the order in which donated buffers meet their results.
+
+        ``loss(params, *batch)`` returns a 0-d array, with ``has_aux`` a pair of that and anything else. The result is
+        jitted: ``train(params, state, *batch)`` returns new parameters, new state and what the loss returned.
+        ``params`` and ``state`` are donated: their buffers are used for the results and must not be used again.
+
+        JAX pairs donated arguments with results of their shape in order. With gradients, state and parameters in
+        another order it would give a moment's buffer to the parameters, and XLA would copy most of both.
+        """
+        value_and_grad = jax.value_and_grad(loss, has_aux=has_aux)
+
+        def optcc_train(params: base.Params, state: base.OptState, *batch: Any) -> Any:
+            value, grads = value_and_grad(params, *batch)
+            params, state = self.step(grads, state, params)
+            return params, state, value
+
+        return jax.jit(optcc_train, donate_argnums=(0, 1))
 
     def interpret_step(
         self, grads: base.Updates, state: base.OptState, params: base.Params

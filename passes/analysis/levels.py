@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
-from optcc.dialect.interfaces import level_of, used_values
+from optcc.dialect.interfaces import level_of
 
 
 def levels(function: FuncOp) -> dict[Operation, int]:
@@ -19,7 +19,7 @@ def levels(function: FuncOp) -> dict[Operation, int]:
     traits = {op: level_of(op) for op in ops}
     earliest: dict[Operation, int] = {}
     for op in ops:
-        earliest[op] = max((_ready(v, earliest) for v in used_values(op)), default=0)
+        earliest[op] = max((_ready(v, earliest) for v in op.operands), default=0)
     # Step-level arithmetic on a reduction's result is no further pass over memory, nor is giving it another shape.
     last = max((level for op, level in earliest.items() if traits[op].touches_elements(op)), default=0)
     latest: dict[Operation, int] = {}
@@ -27,7 +27,7 @@ def levels(function: FuncOp) -> dict[Operation, int]:
         bound = max(last, earliest[op])
         for result in op.results:
             for use in result.uses:
-                user = _in_function(use.operation, function)
+                user = use.operation
                 if isinstance(user, ReturnOp):
                     continue
                 bound = min(bound, latest[user] - traits[op].delay(op, result))
@@ -46,12 +46,6 @@ def order_by_level(function: FuncOp) -> dict[Operation, int]:
         op.detach()
         block.insert_op_before(op, terminator)
     return level
-
-
-def _in_function(op: Operation, function: FuncOp) -> Operation:
-    """The op itself, or the sweep of the function that it is in."""
-    parent = op.parent_op()
-    return op if parent is function or parent is None else _in_function(parent, function)
 
 
 def _ready(value: SSAValue, level: dict[Operation, int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,19 +11,24 @@ import jax.numpy as jnp
 import numpy as np
 
 import optcc
+from tests.table import BY_NAME, Row
 
-CHAINS: dict[str, Callable[[], Any]] = {
-    "adamw": lambda: optcc.adamw(1e-2),
-    "clip_adamw": lambda: optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(1e-2)),
-    "lamb": lambda: optcc.lamb(1e-2),
-    "lion": lambda: optcc.lion(1e-2),
-    "novograd": lambda: optcc.novograd(1e-2),
-    "lars": lambda: optcc.lars(1e-2, 0.1),
-    "momentum": lambda: optcc.sgd(1e-2, 0.9),
-    "adafactor": lambda: optcc.adafactor(1e-2, min_dim_size_to_factor=8),
-    "sm3": lambda: optcc.sm3(1e-2),
-    "agc": lambda: optcc.chain(optcc.adaptive_grad_clip(0.01), optcc.centralize(), optcc.sgd(1e-2)),
-}
+ROWS = [
+    BY_NAME[name]
+    for name in (
+        "adamw",
+        "clip_adamw",
+        "lamb",
+        "lion",
+        "novograd",
+        "lars",
+        "sgd_momentum",
+        "adafactor",
+        "sm3",
+        "clip_units_adamw",
+    )
+]
+"""Of each kind of fold."""
 Size = int | tuple[int, ...]
 SIZES: tuple[Size, ...] = (
     (),
@@ -42,9 +47,9 @@ SIZES: tuple[Size, ...] = (
 """Around the bounds of chunks, and leaves of higher rank."""
 
 
-def sizes_for(name: str) -> tuple[Size, ...]:
-    """Those that a chain takes: sm3 takes no 0-d leaf."""
-    return SIZES[1:] if name == "sm3" else SIZES
+def sizes_for(row: Row) -> list[Size]:
+    """Those that a chain takes."""
+    return [size for size in SIZES if len(size if isinstance(size, tuple) else (size,)) >= row.least_rank]
 
 
 def parameters(sizes: Sequence[Size], seed: int, dtype: Any = jnp.float32) -> list[jax.Array]:
@@ -69,7 +74,8 @@ def trajectory(opt: Any, sizes: Sequence[Size], seed: int, steps: int = 3) -> st
 def digest() -> str:
     """Of chains with folds of every extent, over leaves of every kind."""
     found = ""
-    for name in ("clip_adamw", "lamb", "sm3", "agc"):
-        sizes = sizes_for(name)
-        found += trajectory(optcc.compile(CHAINS[name](), parameters(sizes, 0), backend="native"), sizes, 0)
+    for name in ("clip_adamw", "lamb", "sm3", "clip_units_adamw"):
+        sizes = sizes_for(BY_NAME[name])
+        opt = optcc.compile(BY_NAME[name].make(optcc), parameters(sizes, 0), backend="native")
+        found += trajectory(opt, sizes, 0)
     return hashlib.sha256(found.encode()).hexdigest()

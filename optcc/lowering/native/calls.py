@@ -19,7 +19,6 @@ from xdsl.ir import Attribute
 from optcc.dialect import Combiner, Leaf, MapOp, SweepOp, TreeType, leaf_set
 from optcc.lowering.native.llvm import IterationSpace, Kernel, generate, stream_sizes, supported
 from optcc.lowering.native.llvm.prefetch import bytes_that_pay
-from optcc.lowering.slots import overwritten_operands
 
 _BUFFERS = 128
 """About how many buffers a call reads: XLA takes longer to compile larger ones, and smaller ones cost more to run.
@@ -76,7 +75,7 @@ def kernels_of(function: FuncOp) -> list[Kernel]:
     for sweep in function.body.block.ops:
         if not isinstance(sweep, SweepOp) or why_not_native(sweep):
             continue
-        for op, overwritten in zip(sweep.maps, overwritten_operands(sweep), strict=True):
+        for op, overwritten in zip(sweep.maps, sweep.overwritten, strict=True):
             for call in calls_of(op, leaf_set(op, op.leaves), overwritten):
                 found.setdefault(call.kernel.name, call.kernel)
     return list(found.values())

@@ -43,7 +43,6 @@ from optcc.lowering.cache_tiles import LeafTile, blocks_of, bytes_of, fits, is_s
 from optcc.lowering.native.calls import why_not_native
 from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.lowering.packed_values import Element, PackedView, Vector, as_buffer, as_leaves, as_one_leaf, as_vector
-from optcc.lowering.slots import overwritten_operands
 from optcc.lowering.stablehlo import reductions
 from optcc.lowering.stablehlo.scalar_ops import broadcast, constant, emit, tensor, vector_constant
 from optcc.lowering.xla_cpu.loops import XlaLoop, arguments_of, is_plain_reduction, plan
@@ -184,7 +183,8 @@ class StableHLO:
 
     def _sweep(self, op: SweepOp, env: dict[SSAValue, Value]) -> None:
         native = None if why_not_native(op) else self.native
-        for inner, overwritten in zip(op.maps, overwritten_operands(op), strict=True):
+        env.update(zip(op.body.block.args, (env[v] for v in op.operands), strict=True))
+        for inner, overwritten in zip(op.maps, op.overwritten, strict=True):
             if native is None or not leaves_of(inner, inner.leaves):
                 self._map(inner, env, overwritten)
             else:

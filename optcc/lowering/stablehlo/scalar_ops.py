@@ -12,10 +12,11 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
 from xdsl.dialects import arith, math
 from xdsl.dialects import complex as complex_dialect
-from xdsl.dialects.builtin import FloatAttr, IntegerAttr
+from xdsl.dialects.builtin import Float16Type, FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Operation
 
 from optcc.dtypes import dtype_of
+from optcc.interpret.rounding import LOW_BITS
 from optcc.interpret.scalar_ops import CASTS
 
 Value = Any
@@ -128,11 +129,25 @@ def emit(op: Operation, args: Sequence[Value]) -> Value:
 
 
 def round_to(value: Value, type_: Attribute) -> Value:
-    """Round to a narrower float. XLA may drop a pair of conversions, but not `reduce_precision`."""
+    """Round to a narrower float, as `optcc.interpret.rounding` does and for its reasons."""
     source = ir.RankedTensorType(value.type)
+    target = tensor(source.shape, type_)
+    if isinstance(type_, Float16Type):
+        narrow = hlo.convert(target, _to_odd(value) if source.element_type == ir.F64Type.get() else value)
+        bits = ir.RankedTensorType.get(source.shape, ir.IntegerType.get_unsigned(16))
+        return hlo.bitcast_convert(target, hlo.bitcast_convert(bits, narrow))
     info = jnp.finfo(dtype_of(type_))
-    rounded = hlo.reduce_precision(value, info.nexp, info.nmant)
-    return hlo.convert(tensor(source.shape, type_), rounded)
+    return hlo.convert(target, hlo.reduce_precision(value, info.nexp, info.nmant))
+
+
+def _to_odd(value: Value) -> Value:
+    """A float64 with the digits of a float32, so that going by way of that rounds once."""
+    source = ir.RankedTensorType(value.type)
+    integers = ir.RankedTensorType.get(source.shape, ir.IntegerType.get_unsigned(64))
+    bits = hlo.bitcast_convert(integers, value)
+    low = broadcast(mlir.ir_constant(np.uint64(LOW_BITS)), source.shape)
+    marked = hlo.or_(bits, hlo.add(hlo.and_(bits, low), low))
+    return hlo.bitcast_convert(source, hlo.and_(marked, hlo.not_(low)))
 
 
 def _compare(direction: str, kind: str, lhs: Value, rhs: Value) -> Value:
