@@ -7,7 +7,7 @@ or a number of numpy as long as only hyperparameters are involved. Everything is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from xdsl.traits import IsTerminator, SymbolTable
 
 from optcc.rules import Rules
 
-Array: TypeAlias = jax.Array | np.ndarray | np.generic
+Array: TypeAlias = jax.Array | np.ndarray | np.number | np.bool
 Value: TypeAlias = Array | Sequence[Array]
 Callables: TypeAlias = Mapping[str, Callable[..., Sequence[Value]]]
 """The functions that `optim.call` names."""
@@ -64,7 +64,7 @@ def evaluate(
     *,
     bindings: Mapping[str, Array] | None = None,
     callables: Callables | None = None,
-) -> list[Value]:
+) -> list[Any]:
     """Run the function `name` of a module.
 
     `bindings` gives values to hyperparameters, over their defaults; `callables` the functions that `optim.call` names.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from optcc.dtypes import dtype_of
 from optcc.interpret.interpreter import INTERPRETER, Array
 from optcc.interpret.rounding import round_array, round_number
 
-Form = Callable[..., Array]
+Form = Callable[..., Any]
 
 _CMPF: dict[int, Form] = {
     1: operator.eq,
