@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from xdsl.dialects.builtin import SymbolRefAttr
-from xdsl.ir import Attribute, Block, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 import optcc
 from optcc.dialect import Combiner, Extent, MapOp, SweepOp, TreeType, YieldOp
@@ -142,3 +142,8 @@ def random_input(rng: np.random.Generator, type_: Attribute, shape: Sequence[int
     if dtype.kind == "i":
         return rng.integers(-1000, 1000, shape).astype(dtype)
     return np.asarray(rng.uniform(0.5, 1.5, shape), dtype)
+
+
+def added(block: Block, op: Operation) -> SSAValue:
+    block.add_op(op)
+    return op.results[0]
