@@ -217,11 +217,12 @@ def test_roundings_survive_contraction(type_: Attribute) -> None:
 
     op = make_map([type_] * 3, body)
     rng = np.random.default_rng(0)
-    # No product is denormal, which XLA's rounding to f16 flushes.
-    inputs = [random_input(rng, type_, (5000,)) for _ in range(3)]
+    # Also with products that are denormal in f16.
+    scales = np.array([1, 2.0**-9, 2.0**-11]).repeat(2000).astype(dtype_of(type_))
+    inputs = [random_input(rng, type_, scales.shape) * scales for _ in range(3)]
     kernel = generate(op, [None, 2])
     assert ("contract" in kernel.source) == (type_ == bf16)
-    results = call(kernel, inputs, [5000], 5000)
+    results = call(kernel, inputs, scales.shape, scales.size)
     for actual, expected in zip(results, interpret(op, inputs), strict=True):
         same(actual, expected)
 
