@@ -89,8 +89,11 @@ class LookaheadParams(NamedTuple):
 
     @classmethod
     def init_synced(cls, params: Params) -> LookaheadParams:
-        """Fast and slow parameters that start from the same values."""
-        return cls(fast=params, slow=params)
+        """Fast and slow parameters that start from the same values, each in arrays of their own.
+
+        A step that is given both in place would otherwise be given one buffer twice.
+        """
+        return cls(fast=params, slow=jax.tree.map(lambda x: x.copy() if hasattr(x, "copy") else x, params))
 
 
 def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
