@@ -16,14 +16,7 @@ from optcc import schedules
 # Before the start, at and next to every boundary of the cases below, and after their end.
 COUNTS = np.array([-3, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 19, 20, 21, 29, 30, 31, 40, 99, 1000])
 
-CYCLE = {
-    "init_value": 0.02,
-    "peak_value": 0.3,
-    "warmup_steps": 3,
-    "decay_steps": 10,
-    "end_value": 0.04,
-    "exponent": 1.7,
-}
+CYCLE = {"init_value": 0.02, "peak_value": 0.3, "warmup_steps": 3, "decay_steps": 10, "end_value": 0.1, "exponent": 1.7}
 
 # The case with most to differentiate first, for every name.
 CASES: list[tuple[str, dict[str, Any]]] = [

@@ -22,7 +22,7 @@ from optcc.passes import PIPELINES
 from optcc.passes.form_sweeps import FormSweeps
 from optcc.passes.split_leaves import SplitLeaves
 from optcc.report import cost_of
-from tests.foreign_ops import CubeGradients, CubeOp, DoubleOp, NovelOp, OnGradients, SilentOp, TreeOp
+from tests.passes.foreign_ops import CubeGradients, CubeOp, DoubleOp, NovelOp, OnGradients, SilentOp, TreeOp
 
 PARAMS = {"w": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3), "s": jnp.asarray(2.0)}
 GRADS = jax.tree.map(lambda x: 0.5 * x - 0.25, PARAMS)

@@ -21,7 +21,7 @@ from optcc import universe
 from optcc.params import load_params
 from optcc.passes import PASSES
 
-PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 in_checkout = pytest.mark.skipif(
     not (PROJECT.parent / "optcc").is_dir(),
     reason="the project file is in the checkout only, and this is another folder",
