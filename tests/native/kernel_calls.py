@@ -127,7 +127,7 @@ def make_map(
 def sweeps(tx: Any, params: Any) -> list[tuple[MapOp, list[int | None]]]:
     """The maps over elements of a compiled step, each with the operands that its results overwrite."""
     found: list[tuple[MapOp, list[int | None]]] = []
-    for sweep in optcc.compile(tx, params).staged.module("sweeps").walk():
+    for sweep in optcc.compile(tx, params).staged.program.step.op.walk():
         if not isinstance(sweep, SweepOp):
             continue
         found += zip(sweep.maps, sweep.overwritten, strict=True)
