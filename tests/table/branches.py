@@ -101,7 +101,7 @@ def large(lib: Any) -> Any:
 def skip_some(updates: Any, gradient_step: Any, params: Any) -> Any:
     """A user's function: skips by one element, and keeps a count of a kind."""
     del params
-    last = jax.tree.leaves(updates)[-1]
+    last = [jnp.zeros(1), *jax.tree.leaves(updates)][-1]  # `tree_map_params` asks with a tree of no leaves
     first = last[(0,) * last.ndim]
     return first > 0.7, (gradient_step + 1, {"first": first})
 
