@@ -77,6 +77,7 @@ def _scale_by_radam(
     last = 2 / (1 - b2) - 1
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
+        new: Any
         mu_hat, new = plain.update(updates, state, params)
         nu_hat = _bias_correction(new.nu, b2, new.count)
         length: Any = powers.average_length(_Numpy(), _Decay(b2), new.count)  # type: ignore[arg-type]

@@ -141,7 +141,7 @@ def _elementwise(op: Operation, args: Sequence[Array]) -> Array:
 def cast(value: Array, dtype: np.dtype) -> Array:
     """Convert to another dtype, rounding once."""
     if isinstance(value, np.generic):
-        return round_number(value, dtype)
+        return np.asarray(round_number(value, dtype))[()]
     if dtype in (np.float16, jnp.bfloat16) and jnp.asarray(value).dtype in (np.float32, np.float64):
         return round_array(jnp.asarray(value), dtype)
     return lax.convert_element_type(value, dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ from jax.core import Tracer
 from optcc.dialect import Leaf
 
 Shape = jax.ShapeDtypeStruct
-PyTreeDef = jax.tree_util.PyTreeDef
+PyTreeDef: TypeAlias = Any
+"""A structure of a pytree, `jax.tree_util.PyTreeDef`, which JAX gives no type of."""
 
 
 def outside_trace(*values: Any) -> AbstractContextManager[Any]:

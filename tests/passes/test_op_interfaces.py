@@ -114,4 +114,4 @@ def test_second_rule_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the interpreter has a rule for 'test.double' already"):
         INTERPRETER.register(DoubleOp)(_double)
     with pytest.raises(ValueError, match=r"the interpreter has a rule for 'test.cube' already"):
-        INTERPRETER.register(CubeOp)(_double)
+        INTERPRETER.register(CubeOp)(_double)  # type: ignore[arg-type]

@@ -152,7 +152,10 @@ def test_leaves_of_several_dtypes_are_found_by_their_places():
     assert flat == list("defghijklm")
 
 
-@pytest.mark.parametrize("tx", [optcc.stateless(lambda g, p: g), optcc.chain(optcc.clip(1.0), optax.scale_by_rss())])
+FOREIGN: Any = optax.scale_by_rss()
+
+
+@pytest.mark.parametrize("tx", [optcc.stateless(lambda g, p: g), optcc.chain(optcc.clip(1.0), FOREIGN)])
 def test_a_report_with_opaque_calls_has_no_figure_below_the_floor(tx: Any):
     text = optcc.compile(tx, PARAMS).report()
     assert "bytes/parameter: not known, the traffic of an opaque call is not counted" in text
