@@ -70,6 +70,8 @@ class Function:
 
     program: Program
     op: FuncOp
+    packed: frozenset[Role] = frozenset()
+    """The pytrees that the caller has in packed form, also where they hold no tree, and so nothing is packed."""
 
     @property
     def name(self) -> str:
@@ -102,7 +104,7 @@ class Function:
         found: dict[Role, Any] = {}
         for role in ROLES:
             leaves = list(islice(rest, len(self.signature.shapes(role, results=True))))
-            if packed is not None and any(b.packing for b in self.signature.of_role(role, results=True)):
+            if packed is not None and role in self.packed:
                 found[role] = packed(role, leaves)
                 continue
             structure = self.structure(role, results=True)

@@ -63,7 +63,7 @@ def key_of(function: Function) -> Any:
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
     structures = tuple(function.structure(role, results=results) for role in ROLES for results in (False, True))
-    return str(function.op), tables, structures, opaque, bytes_ahead()
+    return str(function.op), tables, structures, tuple(sorted(function.packed)), opaque, bytes_ahead()
 
 
 def jit_init(bound: BoundFunction) -> Any:

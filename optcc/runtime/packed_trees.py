@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -135,12 +135,12 @@ def packed_function(function: Function, roles: Collection[Role]) -> Function:
         return function
     module = function.program.module.clone()
     PackSlots(tuple(sorted(roles))).apply(context(), module)
-    return function.program.with_module(module).function(function.name)
+    return replace(function.program.with_module(module).function(function.name), packed=frozenset(roles))
 
 
 def like_of(function: Function, role: Role) -> Any:
     """The pytree of a role that a function takes, of shapes and dtypes; packed if it is."""
-    if not function.signature.is_packed(role):
+    if role not in function.packed:
         return function.shapes(role)
     return layout_of(function, role).like(_kind(role))
 
