@@ -141,11 +141,12 @@ def _by_path(tree: Any) -> list[tuple[str, Any]]:
 
 def relevant_extra_args(definition: Definition, extra_args: dict[str, Any]) -> dict[str, Any] | None:
     """The extra arguments, if some transformation in the chain takes any."""
-    return extra_args if extra_args and _uses_extra_args(definition) else None
+    return extra_args if extra_args and uses_extra_args(definition) else None
 
 
-def _uses_extra_args(definition: Definition) -> bool:
-    return definition.uses_extra_args or any(map(_uses_extra_args, definition.children))
+def uses_extra_args(definition: Definition) -> bool:
+    """Whether some transformation in the chain takes extra arguments."""
+    return definition.uses_extra_args or any(map(uses_extra_args, definition.children))
 
 
 def _key(shapes: Any) -> Hashable:

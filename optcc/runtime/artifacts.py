@@ -13,7 +13,7 @@ from xdsl.traits import SymbolTable
 from optcc.dialect import Role
 from optcc.errors import message
 from optcc.formula.definition import Definition
-from optcc.interpret.pairs import check_matches, compiled_program, update_program
+from optcc.interpret.pairs import check_matches, compiled_program, init_program, update_program, uses_extra_args
 from optcc.passes.apply_updates import ApplyUpdates
 from optcc.program.arrays import data_shapes, shapes_of
 from optcc.program.program import Function, Program
@@ -71,6 +71,19 @@ class Artifacts:
         """The program after the passes: what each array is, is read from it."""
         return self.staged.program
 
+    @cached_property
+    def init_function(self) -> Function:
+        """`@init` after the passes; alone where `@update` may not be built without its extra arguments."""
+        if isinstance(self.source, Definition) and uses_extra_args(self.source):
+            program, _ = init_program(self.source, self.params)
+            return run_pipeline(program, self._update_passes, keep=False).program.init
+        return self.final.init
+
+    @property
+    def _update_passes(self) -> list[ModulePass]:
+        """The passes of a program that returns updates."""
+        return [one for one in self.passes if not isinstance(one, ApplyUpdates)]
+
     # Layouts
 
     @cached_property
@@ -85,7 +98,7 @@ class Artifacts:
     @cached_property
     def state(self) -> Any:
         """Shapes and dtypes of the state with an array for each leaf."""
-        return self.final.step.shapes(Role.STATE)
+        return self.init_function.shapes(Role.STATE, results=True)
 
     @property
     def kept_state(self) -> Any:
@@ -102,7 +115,7 @@ class Artifacts:
     @cached_property
     def init(self) -> Any:
         """The jitted `init`, of the leaves of the parameters and of hyperparameters."""
-        function = packed_function(self.final.init, [Role.STATE] if self.layout == "packed" else [])
+        function = packed_function(self.init_function, [Role.STATE] if self.layout == "packed" else [])
         make = partial(jit_init, BoundFunction(function, "stablehlo"))
         return EXECUTABLES.get(("init", key_of(function)), make)
 
@@ -137,10 +150,9 @@ class Artifacts:
         with MAKING:
             if key not in self._updates:
                 params = self.params if with_params else None
-                state = self.program.init.shapes(Role.STATE, results=True)
+                state = init_program(self.source, self.params)[0].init.shapes(Role.STATE, results=True)
                 program = update_program(self.source, self.grads, state, params, shapes)
-                passes = [one for one in self.passes if not isinstance(one, ApplyUpdates)]
-                function = run_pipeline(program, passes, keep=False).program.update
+                function = run_pipeline(program, self._update_passes, keep=False).program.update
                 make = partial(BoundFunction, function, self.backend)
                 # What is bound may be another optimizer's, with other numbers.
                 self._bound[key] = EXECUTABLES.get(("update", self.backend, key_of(function)), make)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from optcc.program.program import Function, Program
 class Hyperparameters:
     """The hyperparameters of a program by their names, at the values that the chain was written with, or at others."""
 
-    def __init__(self, program: Program, changes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, program: Callable[[], Program], changes: Mapping[str, Any] | None = None) -> None:
         self._program = program
         self._changes = dict(changes or {})
         self._on_device: dict[str, tuple[Any, ...]] = {}
@@ -28,8 +28,9 @@ class Hyperparameters:
     @property
     def values(self) -> dict[str, Any]:
         """Every hyperparameter's value. What is no number is part of the program and not listed."""
-        ops = [op for op in self._program.module.walk() if isinstance(op, HyperOp)]
-        bindings = self._program.bindings
+        program = self._program()
+        ops = [op for op in program.module.walk() if isinstance(op, HyperOp)]
+        bindings = program.bindings
         written = {op.key.data: bindings[op.key.data] if op.default is None else op.default.value.data for op in ops}
         return written | self._changes
 

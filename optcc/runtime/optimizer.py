@@ -61,7 +61,7 @@ class CompiledOptimizer:
     @property
     def _hyperparameters(self) -> Hyperparameters:
         if self._hypers is None:
-            self._hypers = Hyperparameters(self._made.program)
+            self._hypers = Hyperparameters(lambda: self._made.program)
         return self._hypers
 
     # Running
@@ -75,7 +75,7 @@ class CompiledOptimizer:
             params = self.unpack(params)
         made = self._made
         check_matches(shapes_of(params), made.params, "params", "the params compiled for", dtypes=True)
-        return made.init(jax.tree.leaves(params), self._hyperparameters.on_device(made.final.init))
+        return made.init(jax.tree.leaves(params), self._hyperparameters.on_device(made.init_function))
 
     def update(
         self, updates: base.Updates, state: base.OptState, params: base.Params | None = None, **extra_args: Any

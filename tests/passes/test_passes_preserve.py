@@ -65,7 +65,7 @@ def interpret(program: Program, inputs: Inputs) -> list[Any]:
     function = program.update
     grads, state, params = ([jnp.asarray(x) for x in jax.tree.leaves(tree)] for tree in inputs)
     # Hyperparameters that are not lifted have no arguments.
-    arrays = [*grads, *params, *state, *Hyperparameters(program).arrays(function)]
+    arrays = [*grads, *params, *state, *Hyperparameters(lambda: program).arrays(function)]
     arguments = function.signature.arguments(arrays, operator.getitem)
     results = interpreter.evaluate(
         program.module, function.name, arguments, bindings=program.bindings, callables=program.callables
