@@ -30,8 +30,8 @@ def test_narrow_parameters_are_computed_in_float32(dtype: Any, theirs: float, ou
     mu: Any = np.zeros_like(g)
     nu: Any = np.zeros_like(g)
     for _ in range(200):
-        mu = (0.9 * np.float64(mu) + 0.1 * np.float64(g)).astype(g.dtype)
-        nu = (0.999 * np.float64(nu) + 0.001 * np.float64(g) ** 2).astype(g.dtype)
+        mu = np.asarray(0.9 * np.float64(mu) + 0.1 * np.float64(g), g.dtype)
+        nu = np.asarray(0.999 * np.float64(nu) + 0.001 * np.float64(g) ** 2, g.dtype)
     exact = np.float64(mu) / (1 - 0.9**200) / (np.sqrt(np.float64(nu) / (1 - 0.999**200)) + 1e-8)
     assert exact == pytest.approx(right, abs=5e-5)
     # How XLA rounds between Optax's operations depends on the CPU.
