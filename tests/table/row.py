@@ -15,7 +15,7 @@ from tests.trees import RAGGED, Leaves, matrices_only
 Make = Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """One chain: `make(lib)` builds it from `optcc` or from `optax`, with every hyperparameter off its default.
 
@@ -71,6 +71,10 @@ class Row:
     """Arguments of the optimizer that `inject_hyperparams` has to leave as they are."""
     drawn: Make | None = None
     """What random chains draw in its place; there states are random as well."""
+
+    def __repr__(self) -> str:
+        """Short: hypothesis prints the arguments of its strategies, all rows among them."""
+        return f"Row({self.name!r})"
 
     def like(self, params: Any) -> Any:
         """Parameters, as this chain takes them: for `pairs`, fast ones and equal slow ones."""
