@@ -5,6 +5,7 @@ installed one, or one on `PYTHONPATH`.
 """
 # ruff: noqa: F821 (lit defines `config`)
 
+import importlib.util
 import os
 import shlex
 import sys
@@ -25,13 +26,20 @@ config.test_exec_root = str(here / "Output")
 config.environment["JAX_PLATFORMS"] = "cpu"
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 config.environment.pop("PYTHONPATH", None)
+dialect = here.parent / "dialect"
 if os.environ.get("OPTCC_LIT_INSTALLED") != "1":
     config.environment["PYTHONPATH"] = str(here.parent)
-elif "PYTHONPATH" in os.environ:
-    config.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+else:
+    # Not imported: that would start JAX in lit itself.
+    installed = importlib.util.find_spec("optcc")
+    assert installed and installed.origin, "OPTCC_LIT_INSTALLED=1, and Python finds no optcc"
+    dialect = Path(installed.origin).parent / "dialect"
+    if "PYTHONPATH" in os.environ:
+        config.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
 
 # Whole words only: the checkout's own path may hold them, too.
 config.substitutions += [
+    ("%dialect", shlex.quote(str(dialect))),
     (r"(?<![\w./-])optcc(?![\w./-])", f"{python} -m optcc"),
     (r"(?<![\w./-])filecheck(?![\w./-])", f"{python} -m filecheck --reject-empty-vars"),
 ]

@@ -14,11 +14,13 @@ FOLDER = Path(__file__).parent.parent / "lit_tests"
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the lit tests are in the checkout only, and this is another folder")
 def test_lit():
+    run = "from lit.main import main; main()"  # `python -m lit.main` ends at once and runs nothing
     result = subprocess.run(
-        [sys.executable, "-m", "lit.main", "-q", "--no-progress-bar", "-j2", str(FOLDER)],
+        [sys.executable, "-c", run, "-s", "--no-progress-bar", "-j2", str(FOLDER)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert f"Total Discovered Tests: {len(list(FOLDER.rglob('*.mlir')))}" in result.stdout

@@ -1,5 +1,5 @@
 // Every example of SPEC.md is a valid module.
-// RUN: sed -n '/^```mlir$/,/^```$/p' %S/../../dialect/SPEC.md | sed -e 's|^```mlir$|// -----|' -e '/^```$/d' > %t
+// RUN: sed -n '/^```mlir$/,/^```$/p' %dialect/SPEC.md | sed -e 's|^```mlir$|// -----|' -e '/^```$/d' > %t
 // RUN: optcc opt %t --split-input-file | filecheck %s
 
 // CHECK-NOT: error:
