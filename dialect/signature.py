@@ -42,6 +42,8 @@ class Storage(Keyword):
     """Each in an array of its own."""
     PACKED = "packed"
     """One behind the other in one array."""
+    TILED = "tiled"
+    """As packed, but each from the start of a tile, so that every tile belongs to one leaf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,9 @@ class SlotAttr(Data[Slot]):
             if parser.parse_optional_keyword("at") is not None:
                 runs = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _parse_run(parser))
                 places = tuple(place for run in runs for place in run)
-            packed = parser.parse_optional_keyword("packed") is not None
-        return Slot(role, tuple(path or ()), places, Storage.PACKED if packed else Storage.TREE)
+            one_array = (s for s in Storage if s is not Storage.TREE)
+            storage = next((s for s in one_array if parser.parse_optional_keyword(s) is not None), Storage.TREE)
+        return Slot(role, tuple(path or ()), places, storage)
 
     def print_parameter(self, printer: Printer) -> None:
         slot = self.data
@@ -180,7 +183,7 @@ def verify_signature(function: FuncOp) -> None:
     C1  a slot with places has one for each leaf of the tree, and one for what is no tree
     C2  two arguments, or two results, of one role have no place in common
     C3  a slot of the role `hyper` is a scalar
-    C4  only a tree is packed
+    C4  only a tree is packed or tiled
 
     Raises VerifyException.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import AnyFloat, FloatAttr, ModuleOp
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
@@ -20,7 +20,7 @@ from xdsl.pattern_rewriter import (
 from xdsl.transforms.canonicalize import CanonicalizePass
 
 from optcc.dialect import Combiner, JoinOp, MapOp, ReshapeOp, SplitOp
-from optcc.passes.analysis.functions import body_ops, clone_ops, make_map
+from optcc.passes.rewrite.map_draft import MapDraft
 
 
 class TidyMap(RewritePattern):
@@ -33,35 +33,20 @@ class TidyMap(RewritePattern):
         for result, value, kind in zip(op.outputs, yields, op.kinds, strict=True):
             if result.uses:
                 results.setdefault((value, kind, result.type), []).append(result)
-        used = {v for inner in body_ops(op) for v in inner.operands} | {value for value, _, _ in results}
-        inputs: dict[SSAValue, SSAValue] = {}
-        block = Block()
-        values: dict[SSAValue, SSAValue] = {}
-        for argument, operand in zip(op.block.args, op.inputs, strict=True):
-            if argument in used and operand not in inputs:
-                inputs[operand] = block.insert_arg(argument.type, len(block.args))
-                inputs[operand].name_hint = argument.name_hint
-            values[argument] = inputs.get(operand, argument)
-        if (len(inputs), len(results)) == (len(op.inputs), len(op.outputs)) or not results:
+        draft = MapDraft(op.leaves)
+        values = draft.inline(op, roots=[value for value, _, _ in results])
+        if (len(draft.operands), len(results)) == (len(op.inputs), len(op.outputs)) or not results:
             return
-        clone_ops(body_ops(op), block, values)
-        keys = list(results)
-        new = make_map(
-            op,
-            list(inputs),
-            block,
-            [values[v] for v, _, _ in keys],
-            [results[k][0].type for k in keys],
-            [k for _, k, _ in keys],
-        )
+        for (value, kind, _), same in results.items():
+            draft.result(values[value], same[0].type, kind, same[0].name_hint)
+        new = draft.finish()
         if new.domain != op.domain:
             # Without the operand that gave it its extent the map would be another one.
             new.erase()
             return
         replacements: dict[SSAValue, SSAValue] = {}
-        for key, output in zip(keys, new.outputs, strict=True):
-            output.name_hint = results[key][0].name_hint
-            replacements.update(dict.fromkeys(results[key], output))
+        for same, output in zip(results.values(), new.outputs, strict=True):
+            replacements.update(dict.fromkeys(same, output))
         rewriter.replace(op, new, [replacements.get(r) for r in op.outputs])
 
 

@@ -10,11 +10,11 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
 
 from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set, sharers
 from optcc.passes.analysis.functions import argument_parts, functions, returned_arrays
-from optcc.passes.analysis.levels import order_by_level
-from optcc.passes.form_sweeps_copies import store_copies
+from optcc.passes.analysis.levels import levels, sorted_by_level
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,8 @@ class FormSweeps(ModulePass):
     A result overwrites the argument of the slot it is returned in, unless that argument is read by a later op or has
     another type; such a result gets an array of its own, and comes after all that overwrite. It expects what
     `fuse-maps` leaves: one map for each leaf set and level. Maps that still share a level and leaves are left to
-    separate sweeps. Rounding and traffic: unchanged.
-
-    An argument that is returned in the slot of another one, which it would be copied to behind the sweeps, is stored by
-    a map first (see `store_copies`). Traffic: the copy, which was XLA's, is the sweep's, which mostly reads it anyway.
+    separate sweeps. The order decides what is read later, so ops that are not in the order of `schedule-levels` raise
+    PassFailedException. Rounding and traffic: unchanged.
     """
 
     name = "form-sweeps"
@@ -42,9 +40,10 @@ class FormSweeps(ModulePass):
 
 
 def _form(function: FuncOp) -> None:
-    level = order_by_level(function)
-    if store_copies(function):
-        level = order_by_level(function)
+    level = levels(function)
+    if sorted_by_level(function, level) != list(function.body.block.ops)[:-1]:
+        name = function.sym_name.data
+        raise PassFailedException(f"the ops of @{name} are not in the order of their levels: run schedule-levels first")
     waves: dict[tuple[int, int], list[MapOp]] = {}
     for op in function.body.block.ops:
         if isinstance(op, MapOp) and op.over_elements:

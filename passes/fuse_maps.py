@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp, element_type
-from optcc.passes.analysis.functions import body_ops, clone_ops, functions, make_map
-from optcc.passes.analysis.levels import order_by_level
+from optcc.dialect import Combiner, MapOp
+from optcc.passes.analysis.functions import functions
+from optcc.passes.rewrite.map_draft import MapDraft
+from optcc.passes.rewrite.schedule import schedule
 
 Group = tuple[Attribute, str, int]
 
@@ -27,7 +28,8 @@ class FuseMaps(ModulePass):
                %0 = arith.mulf %x, %x  %1 = arith.addf %0, %y  optim.yield %1 }
 
     Maps with a reduction, a call or a split between them stay apart. A value that only a later level needs is computed
-    there. Rounding: unchanged. Traffic: intermediate trees are no longer written and read.
+    there. The ops come out in the order of `schedule-levels`. Rounding: unchanged. Traffic: intermediate trees are no
+    longer written and read.
     """
 
     name = "fuse-maps"
@@ -38,7 +40,7 @@ class FuseMaps(ModulePass):
 
 
 def _fuse(function: FuncOp) -> None:
-    level = order_by_level(function)
+    level = schedule(function)
     groups: dict[Group, list[MapOp]] = {}
     for op in function.body.block.ops:
         if isinstance(op, MapOp):
@@ -55,32 +57,19 @@ def _group(op: MapOp, level: dict[Operation, int]) -> Group:
 def _merge(members: list[MapOp]) -> None:
     """Replace maps by one at the place of the last, which computes all results that are used elsewhere."""
     inside = set(members)
-    inputs: dict[SSAValue, SSAValue] = {}
-    block = Block()
-    values: dict[SSAValue, SSAValue] = {}
-    yielded: list[SSAValue] = []
+    draft = MapDraft(members[-1].leaves)
+    made: dict[SSAValue, SSAValue] = {}
     results: list[SSAValue] = []
-    kinds: list[Combiner] = []
     for op in members:
-        local: dict[SSAValue, SSAValue] = {}
-        for argument, operand in zip(op.block.args, op.inputs, strict=True):
-            if operand in values:
-                local[argument] = values[operand]
-                continue
-            if operand not in inputs:
-                inputs[operand] = block.insert_arg(element_type(operand.type), len(block.args))
-                inputs[operand].name_hint = argument.name_hint or operand.name_hint
-            local[argument] = inputs[operand]
-        clone_ops(body_ops(op), block, local)
+        arguments = zip(op.block.args, op.inputs, strict=True)
+        local = draft.inline(op, known={inner: made[operand] for inner, operand in arguments if operand in made})
         for result, value, kind in zip(op.outputs, op.yields.arguments, op.kinds, strict=True):
-            new = local.get(value, value)
             if kind is Combiner.NONE:
-                values[result] = new
+                made[result] = local[value]
             if kind is not Combiner.NONE or any(use.operation not in inside for use in result.uses):
                 results.append(result)
-                yielded.append(new)
-                kinds.append(kind)
-    merged = make_map(members[-1], list(inputs), block, yielded, [r.type for r in results], kinds)
+                draft.result(local[value], result.type, kind, result.name_hint)
+    merged = draft.finish()
     if merged.domain != members[0].domain:
         # All that gave the maps their extent is a tree that one of them fills.
         merged.erase()
@@ -89,7 +78,6 @@ def _merge(members: list[MapOp]) -> None:
     assert parent is not None
     parent.insert_op_after(merged, members[-1])
     for old, new in zip(results, merged.outputs, strict=True):
-        new.name_hint = old.name_hint
         old.replace_all_uses_with(new)
     for op in reversed(members):
         op.detach()

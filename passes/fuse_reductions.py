@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp, ReduceOp, YieldOp
-from optcc.passes.analysis.functions import body_ops, clone_ops, functions, make_map
+from optcc.dialect import Combiner, MapOp, ReduceOp
+from optcc.passes.analysis.functions import functions
+from optcc.passes.rewrite.map_draft import MapDraft
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,13 @@ def _is_element_of_map(value: SSAValue) -> bool:
 
 def _wrap(op: ReduceOp) -> None:
     """Reduce a value that no map makes in a map of its own."""
-    block = Block(arg_types=[op.tree.element])
-    block.add_op(YieldOp(*block.args))
-    fused = MapOp(op.tree.leaves, [op.operand], [op.result.type], Region(block), [op.combiner.data])
-    _replace(op, fused.outputs[0], fused)
+    draft = MapDraft(op.tree.leaves)
+    draft.result(draft.operand(op.operand), op.result.type, op.combiner.data)
+    fused = draft.finish()
+    parent = op.parent
+    assert parent is not None
+    parent.insert_op_before(fused, op)
+    _replace(op, fused.outputs[0])
 
 
 def _fuse(producer: MapOp) -> None:
@@ -66,16 +70,14 @@ def _fuse(producer: MapOp) -> None:
         return
     users = [op for _, op in reductions]
     keep = [i for i, r in enumerate(producer.outputs) if any(use.operation not in users for use in r.uses)]
-    block = Block(arg_types=producer.block.arg_types)
-    values: dict[SSAValue, SSAValue] = dict(zip(producer.block.args, block.args, strict=True))
-    for old, new in zip(producer.block.args, block.args, strict=True):
-        new.name_hint = old.name_hint
-    clone_ops(body_ops(producer), block, values)
-    picked = [*keep, *(i for i, _ in reductions)]
-    types = [producer.outputs[i].type for i in keep] + [op.result.type for op in users]
-    kinds = [producer.kinds[i] for i in keep] + [op.combiner.data for op in users]
-    yielded = [values[producer.yields.arguments[i]] for i in picked]
-    fused = make_map(producer, producer.inputs, block, yielded, types, kinds)
+    draft = MapDraft.with_operands_of(producer)
+    values = draft.inline(producer)
+    yielded = [values[v] for v in producer.yields.arguments]
+    for i in keep:
+        draft.result(yielded[i], producer.outputs[i].type, producer.kinds[i], producer.outputs[i].name_hint)
+    for i, op in reductions:
+        draft.result(yielded[i], op.result.type, op.combiner.data)
+    fused = draft.finish()
     if fused.domain != producer.domain:
         fused.erase()
         return
@@ -83,7 +85,6 @@ def _fuse(producer: MapOp) -> None:
     assert parent is not None
     parent.insert_op_before(fused, producer)
     for new, i in zip(fused.outputs, keep, strict=False):
-        new.name_hint = producer.outputs[i].name_hint
         producer.outputs[i].replace_all_uses_with(new)
     for new, op in zip(fused.outputs[len(keep) :], users, strict=True):
         _replace(op, new)
@@ -91,11 +92,7 @@ def _fuse(producer: MapOp) -> None:
     producer.erase()
 
 
-def _replace(op: ReduceOp, value: SSAValue, new: MapOp | None = None) -> None:
-    parent = op.parent
-    assert parent is not None
-    if new is not None:
-        parent.insert_op_before(new, op)
+def _replace(op: ReduceOp, value: SSAValue) -> None:
     value.name_hint = op.result.name_hint
     op.result.replace_all_uses_with(value)
     op.detach()

@@ -12,7 +12,9 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Extent, MapOp, TreeType
-from optcc.passes.analysis.functions import body_ops, clone_ops, functions, make_map, slice_of
+from optcc.passes.analysis.functions import body_ops, functions, slice_of
+from optcc.passes.rewrite.clone import clone_ops
+from optcc.passes.rewrite.map_draft import MapDraft
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,16 @@ class HoistScalars(ModulePass):
         for function in functions(op):
             for inner in list(function.body.block.ops):
                 if isinstance(inner, MapOp):
-                    _hoist(inner, per_leaf=False)
-                    if inner.domain != Extent.PER_LEAF:
-                        _hoist(inner, per_leaf=True)
+                    rest = _hoist(inner, per_leaf=False)
+                    if rest.domain != Extent.PER_LEAF:
+                        _hoist(rest, per_leaf=True)
 
 
-def _hoist(op: MapOp, *, per_leaf: bool) -> None:
-    """Compute the values that depend on scalars only, or on scalars and per-leaf values, before the map."""
+def _hoist(op: MapOp, *, per_leaf: bool) -> MapOp:
+    """Compute the values that depend on scalars only, or on scalars and per-leaf values, before the map.
+
+    Returns the map that is there then.
+    """
     invariant: dict[SSAValue, None] = {
         argument: None
         for argument, operand in zip(op.block.args, op.inputs, strict=True)
@@ -64,16 +69,14 @@ def _hoist(op: MapOp, *, per_leaf: bool) -> None:
         if any(use.operation not in moved for use in result.uses)
     ]
     if not live:
-        return
+        return op
     outside = _per_leaf_values(op, live) if per_leaf else _step_values(op, live)
-    for inside, value in zip(live, outside, strict=True):
-        argument = op.block.insert_arg(inside.type, len(op.block.args))
-        argument.name_hint = inside.name_hint
-        inside.replace_all_uses_with(argument)
-        op.operands = [*op.operands, value]
-    for inner in reversed(hoisted):
-        inner.detach()
-        inner.erase()
+    draft = MapDraft.with_operands_of(op)
+    operands: dict[SSAValue, SSAValue] = {
+        v: draft.operand(value, v.name_hint) for v, value in zip(live, outside, strict=True)
+    }
+    draft.results_of(op, draft.inline(op, roots=op.yields.arguments, known=operands))
+    return draft.replace(op)
 
 
 def _step_values(op: MapOp, live: Sequence[SSAValue]) -> list[SSAValue]:
@@ -89,16 +92,11 @@ def _step_values(op: MapOp, live: Sequence[SSAValue]) -> list[SSAValue]:
 
 
 def _per_leaf_values(op: MapOp, live: Sequence[SSAValue]) -> list[SSAValue]:
-    stop: dict[SSAValue, SSAValue] = dict(zip(op.block.args, op.inputs, strict=True))
-    needed = slice_of(live, stop, op.block)
-    used = [a for a in op.block.args if any(a in inner.operands for inner in needed)]
-    block = Block(arg_types=[a.type for a in used])
-    values: dict[SSAValue, SSAValue] = dict(zip(used, block.args, strict=True))
-    for old, new in zip(used, block.args, strict=True):
-        new.name_hint = old.name_hint
-    clone_ops(needed, block, values)
-    types = [TreeType.of(v.type, op.leaves, Extent.PER_LEAF) for v in live]
-    new = make_map(op, [stop[a] for a in used], block, [values[v] for v in live], types, op.kinds[:0])
+    draft = MapDraft(op.leaves)
+    values = draft.inline(op, roots=live)
+    for v in live:
+        draft.result(values[v], TreeType.of(v.type, op.leaves, Extent.PER_LEAF), name=v.name_hint)
+    new = draft.finish()
     parent = op.parent
     assert parent is not None
     parent.insert_op_before(new, op)

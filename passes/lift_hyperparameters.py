@@ -12,7 +12,8 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import HyperOp, KeyType, Role, Slot, TreeType, argument_slots, result_slots, set_signature
-from optcc.passes.analysis.functions import clone_ops, functions
+from optcc.passes.analysis.functions import functions
+from optcc.passes.rewrite.clone import clone_ops
 
 HOST_SUFFIX = "_hyperparameters"
 

@@ -24,7 +24,9 @@ from optcc.passes.lift_hyperparameters import LiftHyperparameters
 from optcc.passes.move_reshapes import MoveReshapes
 from optcc.passes.pack_slots import PackSlots
 from optcc.passes.rematerialize import Rematerialize
+from optcc.passes.schedule_levels import ScheduleLevels
 from optcc.passes.split_leaves import SplitLeaves
+from optcc.passes.store_copies import StoreCopies
 
 PASSES: dict[str, type[ModulePass]] = {
     p.name: p
@@ -41,7 +43,9 @@ PASSES: dict[str, type[ModulePass]] = {
         MoveReshapes,
         PackSlots,
         Rematerialize,
+        ScheduleLevels,
         SplitLeaves,
+        StoreCopies,
     )
 }
 
@@ -58,6 +62,9 @@ _FUSE: tuple[ModulePass, ...] = (
     HoistScalars(),
     LiftHyperparameters(),
     Canonicalize(),
+    ScheduleLevels(),
+    StoreCopies(),
+    ScheduleLevels(),
     FormSweeps(),
 )
 

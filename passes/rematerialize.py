@@ -7,19 +7,12 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, OpResult, SSAValue
+from xdsl.ir import OpResult, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, JoinOp, MapOp, TreeType, element_bytes
-from optcc.passes.analysis.functions import (
-    argument_parts,
-    body_ops,
-    clone_ops,
-    functions,
-    make_map,
-    returned_arrays,
-    slice_of,
-)
+from optcc.passes.analysis.functions import argument_parts, functions, returned_arrays, slice_of
+from optcc.passes.rewrite.map_draft import MapDraft
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,13 @@ class Rematerialize(ModulePass):
 
 
 def _recompute_operands(user: MapOp, factor: float) -> None:
-    for index, operand in enumerate(list(user.inputs)):
+    for operand in dict.fromkeys(user.inputs):
         producer = operand.owner
         if not isinstance(operand, OpResult) or not isinstance(producer, MapOp) or not producer.over_elements:
             continue
         if producer.kinds[operand.index] is not Combiner.NONE or _is_returned(operand):
             continue
-        _inline(user, index, producer, operand, factor)
+        user = _inline(user, producer, operand, factor)
 
 
 def _is_returned(value: SSAValue) -> bool:
@@ -66,7 +59,8 @@ def _is_returned(value: SSAValue) -> bool:
     )
 
 
-def _inline(user: MapOp, index: int, producer: MapOp, operand: OpResult, factor: float) -> None:
+def _inline(user: MapOp, producer: MapOp, operand: OpResult, factor: float) -> MapOp:
+    """Compute `operand` in the map that reads it, as `producer` did, if that costs little; returns the map there is."""
     root = producer.yields.arguments[operand.index]
     sources: dict[SSAValue, SSAValue] = dict(zip(producer.block.args, producer.inputs, strict=True))
     for value, result, kind in zip(producer.yields.arguments, producer.outputs, producer.kinds, strict=True):
@@ -77,32 +71,13 @@ def _inline(user: MapOp, index: int, producer: MapOp, operand: OpResult, factor:
     have = set(user.inputs)
     extra = sum(_bytes(sources[v]) for v in read if sources[v] not in have)
     if extra > factor * 2 * _bytes(operand):
-        return
-    values: dict[SSAValue, SSAValue] = {}
-    arguments = dict(zip(user.inputs, user.block.args, strict=True))
-    for inside in sources:
-        if inside not in read:
-            continue
-        source = sources[inside]
-        if source not in arguments:
-            arguments[source] = user.block.insert_arg(inside.type, len(user.block.args))
-            arguments[source].name_hint = inside.name_hint or source.name_hint
-            user.operands = [*user.operands, source]
-        values[inside] = arguments[source]
-    first = user.block.first_op
-    assert first is not None
-    _clone_before(needed, first, values)
-    user.block.args[index].replace_all_uses_with(values[root])
-
-
-def _clone_before(ops: list[Operation], before: Operation, values: dict[SSAValue, SSAValue]) -> None:
-    scratch = Block()
-    clone_ops(ops, scratch, values)
-    parent = before.parent
-    assert parent is not None
-    for op in list(scratch.ops):
-        op.detach()
-        parent.insert_op_before(op, before)
+        return user
+    draft = MapDraft.with_operands_of(user)
+    known = {v: draft.operand(source, v.name_hint) for v, source in sources.items() if v in read}
+    again = draft.inline(producer, roots=[root], known=known)[root]
+    arguments = zip(user.block.args, user.inputs, strict=True)
+    draft.results_of(user, draft.inline(user, known={v: again for v, read_ in arguments if read_ is operand}))
+    return draft.replace(user)
 
 
 def _bytes(value: SSAValue) -> int:
@@ -125,48 +100,15 @@ def _delay_overwrites(function: FuncOp) -> bool:
         later = [op for op in readers if order[op] > order[producer] and op.leaves == producer.leaves]
         if later and len(list(new.uses)) == 1:
             last = max(later, key=order.__getitem__)
-            moved = _recomputed_in(last, producer, new)
-            if moved is not None:
-                new.replace_all_uses_with(moved)
-                return True
+            new.replace_all_uses_with(_recomputed_in(last, producer, new))
+            return True
     return False
 
 
-def _recomputed_in(user: MapOp, producer: MapOp, result: OpResult) -> SSAValue | None:
+def _recomputed_in(user: MapOp, producer: MapOp, result: OpResult) -> SSAValue:
     """Make `user` compute `result` of `producer` from what `producer` read; the new result of the rebuilt `user`."""
-    block = Block(arg_types=user.block.arg_types)
-    values: dict[SSAValue, SSAValue] = dict(zip(user.block.args, block.args, strict=True))
-    inputs = dict(zip(user.inputs, block.args, strict=True))
-    for a, b in zip(user.block.args, block.args, strict=True):
-        b.name_hint = a.name_hint
-    clone_ops(body_ops(user), block, values)
-    local: dict[SSAValue, SSAValue] = {}
+    draft = MapDraft.with_operands_of(user)
+    draft.results_of(user, draft.inline(user))
     root = producer.yields.arguments[result.index]
-    needed = slice_of([root], dict.fromkeys(producer.block.args), producer.block)
-    for argument, operand in zip(producer.block.args, producer.inputs, strict=True):
-        if argument is root or any(argument in inner.operands for inner in needed):
-            if operand not in inputs:
-                inputs[operand] = block.insert_arg(argument.type, len(block.args))
-                inputs[operand].name_hint = argument.name_hint
-            local[argument] = inputs[operand]
-    clone_ops(needed, block, local)
-    yielded = [*(values[v] for v in user.yields.arguments), local[root]]
-    extra = list(inputs)[len(user.inputs) :]
-    new = make_map(
-        user,
-        [*user.inputs, *extra],
-        block,
-        yielded,
-        [*user.result_types, result.type],
-        [*user.kinds, Combiner.NONE],
-    )
-    parent = user.parent
-    assert parent is not None
-    parent.insert_op_before(new, user)
-    for a, b in zip(user.outputs, new.outputs, strict=False):
-        b.name_hint = a.name_hint
-        a.replace_all_uses_with(b)
-    new.outputs[-1].name_hint = result.name_hint
-    user.detach()
-    user.erase()
-    return new.outputs[-1]
+    draft.result(draft.inline(producer, roots=[root])[root], result.type, name=result.name_hint)
+    return draft.replace(user).outputs[-1]

@@ -10,7 +10,7 @@
 // NO-SWEEPS:     %params_1 = optim.map
 // NO-SWEEPS-NOT: optim.sweep
 
-// SWEEPS: optim.sweep writes ["params"]
+// SWEEPS: optim.sweep ins({{.*}}) outs(%params_{{[0-9]+}} = %params : 
 // AFTER:  IR after cse#3 //
 
 // REPORT: sweeps: 1

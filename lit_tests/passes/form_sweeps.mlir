@@ -1,4 +1,4 @@
-// RUN: optcc opt %s -p form-sweeps | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,form-sweeps | filecheck %s
 
 !T = !optim.tree<f32, @all>
 !H = !optim.tree<bf16, @all>

@@ -1,5 +1,5 @@
 // A join before the sweeps holds the old value for what reads it after them, so the slot is not overwritten.
-// RUN: optcc opt %s -p form-sweeps | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,form-sweeps | filecheck %s
 
 !T = !optim.tree<f32, @all>
 !A = !optim.tree<f32, @a>

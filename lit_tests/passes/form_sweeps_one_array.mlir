@@ -1,5 +1,5 @@
 // An array that has several names, as an argument and as parts of it, is overwritten under one of them only.
-// RUN: optcc opt %s -p form-sweeps --verify-each | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,form-sweeps --verify-each | filecheck %s
 
 !T = !optim.tree<f32, @all>
 !A = !optim.tree<f32, @a>

@@ -1,5 +1,5 @@
 // The sweep is put where all its operands are there and nobody has used its results yet.
-// RUN: optcc opt %s -p form-sweeps | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,form-sweeps | filecheck %s
 
 optim.leaves @a = ["w" : [3, 4]]
 optim.leaves @b = ["b" : [4]]

@@ -1,5 +1,5 @@
 // Two maps of one level over sets that share a leaf get sweeps of their own (C2 of sweep).
-// RUN: optcc opt %s -p form-sweeps | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,form-sweeps | filecheck %s
 
 optim.leaves @all = ["w" : [3, 4], "b" : [4]]
 optim.leaves @b = ["b" : [4]]

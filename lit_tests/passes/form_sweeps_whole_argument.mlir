@@ -1,5 +1,5 @@
 // The call reads the whole argument after the sweep, so the sweep does not overwrite a part of it.
-// RUN: optcc opt %s -p form-sweeps | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,form-sweeps | filecheck %s
 
 !T = !optim.tree<f32, @all>
 !A = !optim.tree<f32, @a>

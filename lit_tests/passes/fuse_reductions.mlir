@@ -22,8 +22,8 @@ func.func @reduces_in_the_producer(%g: !T) -> f32 {
 }
 
 // CHECK-LABEL: func.func @reduces_an_argument_in_a_map_of_its_own(
-// CHECK-NEXT:    %s = optim.map over @all (%0 = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all, per_leaf> by <max>) {
-// CHECK-NEXT:      optim.yield %0 : f32
+// CHECK-NEXT:    %s = optim.map over @all (%g_1 = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all, per_leaf> by <max>) {
+// CHECK-NEXT:      optim.yield %g_1 : f32
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %s : !optim.tree<f32, @all, per_leaf>
 // CHECK-NEXT:  }
@@ -34,8 +34,8 @@ func.func @reduces_an_argument_in_a_map_of_its_own(%g: !T) -> !P {
 
 // CHECK-LABEL: func.func @reduces_the_result_of_a_call(
 // CHECK-NEXT:    %c = optim.call "f"(%g) : (!optim.tree<f32, @all>) -> !optim.tree<f32, @all>
-// CHECK-NEXT:    %s = optim.map over @all (%0 = %c : !optim.tree<f32, @all>) -> (f32 by <min>) {
-// CHECK-NEXT:      optim.yield %0 : f32
+// CHECK-NEXT:    %s = optim.map over @all (%c_1 = %c : !optim.tree<f32, @all>) -> (f32 by <min>) {
+// CHECK-NEXT:      optim.yield %c_1 : f32
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %s : f32
 // CHECK-NEXT:  }
@@ -147,7 +147,7 @@ func.func @reduces_a_fill_that_is_stored(%c: f32) -> (!T, f32) {
 // CHECK-NEXT:    %p = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all, per_leaf> by <add>) {
 // CHECK-NEXT:      optim.yield %x : f32
 // CHECK-NEXT:    }
-// CHECK-NEXT:    %m = optim.{{.*}}<max>
+// CHECK-NEXT:    %m = optim.map over @all (%p_1 = %p : !optim.tree<f32, @all, per_leaf>) -> (f32 by <max>) {
 func.func @keeps_fold_of_a_fold(%g: !T) -> f32 {
   %p = optim.map over @all (%x = %g : !T) -> (!P by <add>) {
     optim.yield %x : f32

@@ -24,13 +24,13 @@ func.func @step_level(%g: !T, %lr: f32, %c: f32) -> !T {
 
 // What depends on per-leaf values is computed once for every leaf, in a map in front.
 // CHECK-LABEL: func.func @leaf_level(
-// CHECK-NEXT:    %0 = optim.map over @all (%a = %n : !optim.tree<f32, @all, per_leaf>, %e = %eps : f32) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:    %d = optim.map over @all (%a = %n : !optim.tree<f32, @all, per_leaf>, %e = %eps : f32) -> (!optim.tree<f32, @all, per_leaf>) {
 // CHECK-NEXT:      %r = math.sqrt %a : f32
-// CHECK-NEXT:      %d = arith.addf %r, %e : f32
-// CHECK-NEXT:      optim.yield %d : f32
+// CHECK-NEXT:      %d_1 = arith.addf %r, %e : f32
+// CHECK-NEXT:      optim.yield %d_1 : f32
 // CHECK-NEXT:    }
-// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %n : !optim.tree<f32, @all, per_leaf>, %e = %eps : f32, %d = %0 : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
-// CHECK-NEXT:      %y = arith.divf %x, %d : f32
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %n : !optim.tree<f32, @all, per_leaf>, %e = %eps : f32, %d_1 = %d : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.divf %x, %d_1 : f32
 // CHECK-NEXT:      optim.yield %y : f32
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %u : !optim.tree<f32, @all>
@@ -48,12 +48,12 @@ func.func @leaf_level(%g: !T, %n: !P, %eps: f32) -> !T {
 // Each part goes to its level.
 // CHECK-LABEL: func.func @both_levels(
 // CHECK-NEXT:    %s = arith.mulf %lr, %c : f32
-// CHECK-NEXT:    %0 = optim.map over @all (%a = %n : !optim.tree<f32, @all, per_leaf>, %s_1 = %s : f32) -> (!optim.tree<f32, @all, per_leaf>) {
-// CHECK-NEXT:      %r = arith.mulf %a, %s_1 : f32
-// CHECK-NEXT:      optim.yield %r : f32
+// CHECK-NEXT:    %r = optim.map over @all (%a = %n : !optim.tree<f32, @all, per_leaf>, %s_1 = %s : f32) -> (!optim.tree<f32, @all, per_leaf>) {
+// CHECK-NEXT:      %r_1 = arith.mulf %a, %s_1 : f32
+// CHECK-NEXT:      optim.yield %r_1 : f32
 // CHECK-NEXT:    }
-// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %n : !optim.tree<f32, @all, per_leaf>, %l = %lr : f32, %k = %c : f32, %s_1 = %s : f32, %r = %0 : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
-// CHECK-NEXT:      %y = arith.mulf %x, %r : f32
+// CHECK-NEXT:    %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>, %a = %n : !optim.tree<f32, @all, per_leaf>, %l = %lr : f32, %k = %c : f32, %s_1 = %s : f32, %r_1 = %r : !optim.tree<f32, @all, per_leaf>) -> (!optim.tree<f32, @all>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %r_1 : f32
 // CHECK-NEXT:      %z = arith.addf %y, %s_1 : f32
 // CHECK-NEXT:      optim.yield %z : f32
 // CHECK-NEXT:    }
@@ -198,12 +198,12 @@ optim.leaves @matrices = ["w" : [3, 4] {rows = [0], columns = [1], rows.heads = 
 // A map over rows gives its step-level and its leaf-level arithmetic away, too.
 // CHECK-LABEL: func.func @out_of_a_map_over_rows(
 // CHECK-NEXT:    %b = math.sqrt %a : f32
-// CHECK-NEXT:    %0 = optim.map over @matrices (%l = %n : !optim.tree<f32, @matrices, per_leaf>, %b_1 = %b : f32) -> (!optim.tree<f32, @matrices, per_leaf>) {
-// CHECK-NEXT:      %c = arith.mulf %l, %b_1 : f32
-// CHECK-NEXT:      optim.yield %c : f32
+// CHECK-NEXT:    %c = optim.map over @matrices (%l = %n : !optim.tree<f32, @matrices, per_leaf>, %b_1 = %b : f32) -> (!optim.tree<f32, @matrices, per_leaf>) {
+// CHECK-NEXT:      %c_1 = arith.mulf %l, %b_1 : f32
+// CHECK-NEXT:      optim.yield %c_1 : f32
 // CHECK-NEXT:    }
-// CHECK-NEXT:    %u = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>, %l = %n : !optim.tree<f32, @matrices, per_leaf>, %s = %a : f32, %b_1 = %b : f32, %c = %0 : !optim.tree<f32, @matrices, per_leaf>) -> (!optim.tree<f32, @matrices, rows>) {
-// CHECK-NEXT:      %y = arith.mulf %x, %c : f32
+// CHECK-NEXT:    %u = optim.map over @matrices (%x = %r : !optim.tree<f32, @matrices, rows>, %l = %n : !optim.tree<f32, @matrices, per_leaf>, %s = %a : f32, %b_1 = %b : f32, %c_1 = %c : !optim.tree<f32, @matrices, per_leaf>) -> (!optim.tree<f32, @matrices, rows>) {
+// CHECK-NEXT:      %y = arith.mulf %x, %c_1 : f32
 // CHECK-NEXT:      optim.yield %y : f32
 // CHECK-NEXT:    }
 // CHECK-NEXT:    func.return %u : !optim.tree<f32, @matrices, rows>

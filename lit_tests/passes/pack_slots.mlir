@@ -1,5 +1,7 @@
 // RUN: optcc opt %s -p pack-slots | filecheck %s
 // RUN: optcc opt %s -p "pack-slots{roles=params}" | filecheck %s --check-prefix PARAMS
+// RUN: optcc opt %s -p "pack-slots{storage=tiled}" | filecheck %s --check-prefix TILED
+// RUN: optcc opt %s -p "pack-slots{storage=tiled},pack-slots{roles=params}" | optcc opt - | filecheck %s --check-prefix BOTH
 
 !T = !optim.tree<f32, @all>
 
@@ -18,6 +20,11 @@ func.func @init(%p: !T {optim.slot = #optim.slot<params>}) -> (!T {optim.slot = 
 // CHECK-SAME: %mu: !optim.tree<f32, @all> {optim.slot = #optim.slot<state ["mu"] at [0 to 1] packed>}
 // CHECK-SAME: %n: i32 {optim.slot = #optim.slot<state ["n"] at [2]>}
 // CHECK-SAME: -> (!optim.tree<f32, @all> {optim.slot = #optim.slot<state ["mu"] at [0 to 1] packed>}, f32)
+// TILED-LABEL: func.func @update(
+// TILED-SAME: %mu: !optim.tree<f32, @all> {optim.slot = #optim.slot<state ["mu"] at [0 to 1] tiled>}
+// BOTH-LABEL: func.func @update(
+// BOTH-SAME: %p: !optim.tree<f32, @all> {optim.slot = #optim.slot<params packed>}
+// BOTH-SAME: %mu: !optim.tree<f32, @all> {optim.slot = #optim.slot<state ["mu"] at [0 to 1] tiled>}
 // PARAMS-LABEL: func.func @update(
 // PARAMS-SAME: %p: !optim.tree<f32, @all> {optim.slot = #optim.slot<params packed>}
 // PARAMS-SAME: %mu: !optim.tree<f32, @all> {optim.slot = #optim.slot<state ["mu"] at [0 to 1]>}

@@ -1,4 +1,4 @@
-"""What several passes share: functions of a module, scalar bodies, and rebuilding maps."""
+"""What several passes look up: the functions of a module, what they return, and the bodies of maps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from optcc.dialect import Array, Combiner, JoinOp, MapOp, SplitOp, YieldOp, argument_arrays, result_arrays
+from optcc.dialect import Array, JoinOp, MapOp, SplitOp, YieldOp, argument_arrays, result_arrays
 
 
 def functions(module: ModuleOp) -> Iterator[FuncOp]:
@@ -46,32 +46,9 @@ def argument_parts(function: FuncOp) -> dict[tuple[Array | None, Attribute], SSA
     return parts
 
 
-def clone_ops(ops: Sequence[Operation], target: Block, values: dict[SSAValue, SSAValue]) -> None:
-    """Append copies of scalar ops to `target`, with operands looked up in `values`, where the results are added."""
-    for op in ops:
-        copy = op.clone(values)
-        target.add_op(copy)
-        for old, new in zip(op.results, copy.results, strict=True):
-            values[old] = new
-            new.name_hint = old.name_hint
-
-
 def body_ops(op: MapOp) -> list[Operation]:
     """The ops of a map's body without its terminator."""
     return [inner for inner in op.block.ops if not isinstance(inner, YieldOp)]
-
-
-def make_map(
-    like: MapOp,
-    inputs: Sequence[SSAValue],
-    block: Block,
-    yielded: Sequence[SSAValue],
-    result_types: Sequence[Attribute],
-    kinds: Sequence[Combiner],
-) -> MapOp:
-    """A map over the leaf set of `like`, from a body block that still lacks its terminator."""
-    block.add_op(YieldOp(*yielded))
-    return MapOp(like.leaves, inputs, result_types, Region(block), kinds)
 
 
 def slice_of(roots: Sequence[SSAValue], stop: Mapping[SSAValue, object], block: Block) -> list[Operation]:

@@ -35,17 +35,10 @@ def levels(function: FuncOp) -> dict[Operation, int]:
     return latest
 
 
-def order_by_level(function: FuncOp) -> dict[Operation, int]:
-    """Sort the ops of a function by level, so that the maps of a level stand side by side; the levels."""
-    block = function.body.block
-    level = levels(function)
-    position = {op: i for i, op in enumerate(block.ops)}
-    terminator = block.last_op
-    assert isinstance(terminator, ReturnOp)
-    for op in sorted(level, key=lambda op: (level[op], level_of(op).turn(op), position[op])):
-        op.detach()
-        block.insert_op_before(op, terminator)
-    return level
+def sorted_by_level(function: FuncOp, level: dict[Operation, int]) -> list[Operation]:
+    """The ops of a function by level, and in each level by the turn that their trait `Level` says; else as they are."""
+    position = {op: i for i, op in enumerate(function.body.block.ops)}
+    return sorted(level, key=lambda op: (level[op], level_of(op).turn(op), position[op]))
 
 
 def _ready(value: SSAValue, level: dict[Operation, int]) -> int:

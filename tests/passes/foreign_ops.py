@@ -36,6 +36,15 @@ class DoubleOp(TreeOp):
 
 
 @irdl_op_definition
+class ThriceOp(TreeOp):
+    """Three times every element."""
+
+    name = "test.thrice"
+    traits = traits_def(Pure(), Level(), SplitsByPart(), Leafwise(), Traffic())
+    assembly_format = "$operand attr-dict `:` type($operand) `->` type($result)"
+
+
+@irdl_op_definition
 class SilentOp(TreeOp):
     """It says nothing of itself."""
 

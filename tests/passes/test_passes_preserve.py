@@ -168,7 +168,7 @@ def test_every_pass_keeps_a_module_in_any_order(shard: int):
     for number in range(MODULES + shard, 2 * MODULES, SHARDS):
         passes = [PASSES[name]() for name in PASSES if name != "form-sweeps"]
         random.Random(number).shuffle(passes)
-        check_module(number, [*passes, PASSES["form-sweeps"]()])
+        check_module(number, [*passes, PASSES["schedule-levels"](), PASSES["form-sweeps"]()])
 
 
 def test_every_pass_is_in_a_pipeline():

@@ -161,7 +161,10 @@ def test_pipeline_and_update_and_packing(registered: type[ModulePass]) -> None:
             (PASSES["fuse-maps"],),
             "<class 'optcc.passes.fuse_maps.FuseMaps'> is no pass\n  where: pipeline[0]\n  fix:   write FuseMaps()",
         ),
-        ((*PIPELINES["step"], "cse"), "'cse' is no pass\n  where: pipeline[15]\n  fix:   give a string, or objects of"),
+        (
+            (*PIPELINES["step"], "cse"),
+            f"'cse' is no pass\n  where: pipeline[{len(PIPELINES['step'])}]\n  fix:   give a string, or objects of",
+        ),
         ("step,fuse-map", "unknown pass 'fuse-map'\n"),
     ],
 )

@@ -1,5 +1,5 @@
 // A map stores what the function returns of its own arguments in another slot than theirs.
-// RUN: optcc opt %s -p form-sweeps | filecheck %s
+// RUN: optcc opt %s -p schedule-levels,store-copies,schedule-levels,form-sweeps | filecheck %s
 
 !T = !optim.tree<f32, @all>
 !H = !optim.tree<bf16, @all>

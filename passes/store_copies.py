@@ -1,27 +1,19 @@
-"""The first step of form-sweeps: a map stores what the function returns of its own arguments."""
+"""store-copies: a map stores what a function returns of its own arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import SymbolRefAttr
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import SSAValue
+from xdsl.passes import ModulePass
 
-from optcc.dialect import (
-    Array,
-    Combiner,
-    JoinOp,
-    MapOp,
-    SplitOp,
-    TreeType,
-    YieldOp,
-    argument_arrays,
-    element_type,
-    result_arrays,
-)
-from optcc.passes.analysis.functions import argument_parts, return_of
+from optcc.dialect import Array, JoinOp, MapOp, SplitOp, TreeType, argument_arrays, result_arrays
+from optcc.passes.analysis.functions import argument_parts, functions, return_of
+from optcc.passes.rewrite.map_draft import MapDraft
 
 
 @dataclass(frozen=True)
@@ -34,8 +26,9 @@ class _Copy:
     leaves: SymbolRefAttr
 
 
-def store_copies(function: FuncOp) -> bool:
-    """Let a map store every argument, or part of one, that is returned in the slot of another; whether there was any.
+@dataclass(frozen=True)
+class StoreCopies(ModulePass):
+    """Let a map store every argument, or part of one, that is returned in the slot of another.
 
     Before:  %new = optim.map over @all (%x = %g : T, %q = %old, %p = %p) -> (T) { ..  optim.yield %0 }
              return %new, %g : T {slot = "params"}, T {slot = "old"}
@@ -45,16 +38,21 @@ def store_copies(function: FuncOp) -> bool:
     Outside a map the copy would be XLA's, which overwrites the slot while its old value is still needed and keeps
     another copy of that. The map is the last one over these leaves that reads what is copied or what is overwritten: an
     earlier one would leave reads of the old value behind it. All copies of a leaf set go into one map, since one may
-    overwrite what another copies. Expects the ops in the order of their levels, and keeps them in a valid one.
+    overwrite what another copies. Which map is last is a matter of the order: `schedule-levels` comes before, and
+    after. Rounding: unchanged. Traffic: the copy is the sweep's, which mostly reads the values anyway.
     """
-    copies = _copies(function)
-    stored: dict[tuple[int, SSAValue], SSAValue] = {}
-    for leaves in dict.fromkeys(copy.leaves for copy in copies):
-        members = [copy for copy in copies if copy.leaves == leaves]
-        results = _store(function, leaves, members)
-        stored.update({(copy.result, copy.value): new for copy, new in zip(members, results, strict=True)})
-    _return(function, stored)
-    return bool(copies)
+
+    name = "store-copies"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for function in functions(op):
+            copies = _copies(function)
+            stored: dict[tuple[int, SSAValue], SSAValue] = {}
+            for leaves in dict.fromkeys(copy.leaves for copy in copies):
+                members = [copy for copy in copies if copy.leaves == leaves]
+                results = _store(function, leaves, members)
+                stored.update({(copy.result, copy.value): new for copy, new in zip(members, results, strict=True)})
+            _return(function, stored)
 
 
 def _copies(function: FuncOp) -> list[_Copy]:
@@ -87,39 +85,16 @@ def _store(function: FuncOp, leaves: SymbolRefAttr, copies: Sequence[_Copy]) -> 
     maps = [op for op in block.ops if isinstance(op, MapOp) and op.over_elements and op.leaves == leaves]
     touched = {copy.value for copy in copies} | {copy.old for copy in copies}
     readers = [op for op in maps if not touched.isdisjoint(op.inputs)] or maps
-    base = readers[-1] if readers else MapOp(leaves, [], [], Region(Block([YieldOp()])))
-    new = _with_copies(base, copies)
-    block.insert_op_before(new, base if readers else return_of(function))
-    for old, output in zip(base.outputs, new.outputs, strict=False):
-        output.name_hint = old.name_hint
-        old.replace_all_uses_with(output)
+    draft = MapDraft.with_operands_of(readers[-1]) if readers else MapDraft(leaves)
     if readers:
-        base.detach()
-    base.erase()
-    return new.outputs[-len(copies) :]
-
-
-def _with_copies(base: MapOp, copies: Sequence[_Copy]) -> MapOp:
-    """A map with the body of another, which it takes over, that also stores copies."""
-    inputs = list(base.inputs)
-    yielded = list(base.yields.arguments)
-    region = base.detach_region(base.body)
+        draft.results_of(readers[-1], draft.inline(readers[-1]))
     for copy in copies:
-        if copy.value not in inputs:
-            argument = region.block.insert_arg(element_type(copy.value.type), len(inputs))
-            argument.name_hint = copy.value.name_hint
-            inputs.append(copy.value)
-        yielded.append(region.block.args[inputs.index(copy.value)])
-    terminator = region.block.last_op
-    assert terminator is not None
-    region.block.erase_op(terminator)
-    region.block.add_op(YieldOp(*yielded))
-    types = [*base.result_types, *(copy.value.type for copy in copies)]
-    kinds = [*base.kinds, *(Combiner.NONE for _ in copies)]
-    new = MapOp(base.leaves, inputs, types, region, kinds)
-    for output, copy in zip(new.outputs[-len(copies) :], copies, strict=True):
-        output.name_hint = copy.old.name_hint
-    return new
+        draft.result(draft.operand(copy.value), copy.value.type, name=copy.old.name_hint)
+    if readers:
+        return draft.replace(readers[-1]).outputs[-len(copies) :]
+    new = draft.finish()
+    block.insert_op_before(new, return_of(function))
+    return new.outputs
 
 
 def _return(function: FuncOp, stored: dict[tuple[int, SSAValue], SSAValue]) -> None:
