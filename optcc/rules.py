@@ -97,6 +97,9 @@ class Rules(Generic[C, V, S]):
             raise ValueError(message(f"{self.owner} has a rule for '{op.name}' already", fix="register each op once"))
 
     def _missing(self, op: Operation, call: str) -> MissingRuleError:
+        if self.fallback is not None:
+            # A rule there serves all who fall back on it.
+            return self.fallback._missing(op, call)
         module, _, name = self.path.rpartition(".")
         fix = f"register one with @{name}.{call}({type(op).__name__}), where {name} is from {module}"
         return MissingRuleError(message(f"{self.owner} has no rule for '{op.name}'", fix=fix))

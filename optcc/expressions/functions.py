@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from optcc.base import GradientTransformation
 from optcc.plugins import plugins
 
 GROUP = "optcc.transforms"
@@ -84,11 +85,13 @@ def signature_of(function: Callable[..., Any]) -> str:
 
 
 class _Default:
-    """A default value that is shown as it may be written: dtypes and functions by their names."""
+    """A default value as it is shown: dtypes and functions by their names, transformations as ``...``."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
 
     def __repr__(self) -> str:
+        if isinstance(self._value, GradientTransformation):
+            return "..."
         name = getattr(self._value, "__name__", None)
         return name if callable(self._value) and name is not None else repr(self._value)

@@ -12,11 +12,12 @@ import numpy as np
 from xdsl.dialects.builtin import SymbolRefAttr, f64, i1
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from optcc.dialect import Extent, MapOp, TreeType, YieldOp, element_type, is_coarser
+from optcc.dialect import Extent, MapOp, TreeType, YieldOp, element_type
 from optcc.dtypes import compute_dtype, dtype_of, type_of
 from optcc.errors import message
 from optcc.formula import scalar_code
-from optcc.formula.values import HOST_F64, NO_ARRAY, USE_OPERATORS, GroupedLeaves, Key, Scalar, Tree, Zipped
+from optcc.formula.promotion import finest_extent, logical_dtype, promote, tree_type, weak_type
+from optcc.formula.values import HOST_F64, GroupedLeaves, Key, Scalar, Scattered, Tree, Zipped
 
 Operand = Any
 """A tree, a scalar or a Python number."""
@@ -70,7 +71,7 @@ class Emitter(ABC):
             def body(block: Block, *args: SSAValue) -> SSAValue:
                 return args[0] if args else scalar_code.constant(block, float(value), type_)  # type: ignore[arg-type]
 
-            return self._map(leaf_set.groups[k], inputs, body, type_, extent=extent)
+            return self.map_leaves(leaf_set.groups[k], inputs, body, type_, extent=extent)
 
         return Tree(self, leaf_set, {k: part(k) for k in leaf_set.groups}, dtypes, extent=extent)
 
@@ -180,8 +181,8 @@ class Emitter(ABC):
         """One of two pytrees of builder values with one structure, as `where` on each value."""
 
         def one(a: Any, b: Any) -> Any:
-            if isinstance(a, Zipped):
-                return Zipped(a.whole, tuple(map(one, a.trees, b.trees)))
+            if isinstance(a, Zipped | Scattered):
+                return a.with_values(map(one, a.values, b.values))
             if isinstance(a, Key):
                 return Key(scalar_code.select(self._block, condition.value, a.value, b.value), a.implementation)
             return self.where(condition, a, b)
@@ -208,11 +209,11 @@ class Emitter(ABC):
         for tree in trees[1:]:
             if (tree.leaf_set.groups, tree.leaf_set.members) != (leaf_set.groups, leaf_set.members):
                 raise TypeError("the trees of one operation must be over the same leaves; split or join them first")
-        extent = _finest([tree.extent for tree in trees])
+        extent = finest_extent([tree.extent for tree in trees])
         parts: dict[int, SSAValue] = {}
         dtypes: dict[int, np.dtype] = {}
         for k, symbol in leaf_set.groups.items():
-            dtype = _promote([_logical(v, k) for v in values])
+            dtype = promote([logical_dtype(v, k) for v in values])
             self._check_real(dtype)
             element = type_of(compute_dtype(dtype))
             inputs: list[SSAValue] = []
@@ -235,7 +236,7 @@ class Emitter(ABC):
                 ]
                 return emit_fn(block, *fixed)
 
-            parts[k] = self._map(symbol, inputs, body, i1 if boolean else element, extent=extent)
+            parts[k] = self.map_leaves(symbol, inputs, body, i1 if boolean else element, extent=extent)
             dtypes[k] = np.dtype(bool) if boolean else dtype
         return Tree(self, leaf_set, parts, dtypes, extent=extent)
 
@@ -249,7 +250,7 @@ class Emitter(ABC):
             dtype: Any = HOST_F64
             type_: Attribute = f64
         else:
-            dtype = _promote([v.dtype if isinstance(v, Scalar) and not v.weak else _weak(v) for v in values])
+            dtype = promote([v.dtype if isinstance(v, Scalar) and not v.weak else weak_type(v) for v in values])
             type_ = type_of(dtype)
         args: list[SSAValue] = []
         for i, v in enumerate(operands):
@@ -289,21 +290,16 @@ class Emitter(ABC):
             return op.results[0]
 
         type_ = tree_type(values[0])
-        return self._map(type_.leaves, values, body, element, extent=type_.extent.data)
+        return self.map_leaves(type_.leaves, values, body, element, extent=type_.extent.data)
 
     def _cast_part(self, part: SSAValue, element: Attribute) -> SSAValue:
         type_ = tree_type(part)
         if type_.element == element:
             return part
-        return self._map(
-            type_.leaves,
-            [part],
-            lambda block, a: scalar_code.cast(block, a, element),
-            element,
-            extent=type_.extent.data,
-        )
+        leaves, extent = type_.leaves, type_.extent.data
+        return self.map_leaves(leaves, [part], lambda b, x: scalar_code.cast(b, x, element), element, extent=extent)
 
-    def _map(
+    def map_leaves(
         self,
         symbol: str | SymbolRefAttr,
         inputs: Sequence[SSAValue],
@@ -312,41 +308,8 @@ class Emitter(ABC):
         *,
         extent: str,
     ) -> SSAValue:
-        symbol = SymbolRefAttr(symbol) if isinstance(symbol, str) else symbol
+        """A map over a leaf set; `body(block, *args)` emits what it yields."""
         block = Block(arg_types=[element_type(v.type) for v in inputs])
-        result = body(block, *block.args)
-        block.add_op(YieldOp(result))
-        return self.add(MapOp(symbol, inputs, [TreeType.of(element, symbol, extent)], Region(block))).results[0]
-
-
-def tree_type(value: SSAValue) -> TreeType:
-    assert isinstance(value.type, TreeType)
-    return value.type
-
-
-def _finest(extents: Sequence[str]) -> str:
-    """The extent of an operation on values of some extents: two different axis extents span the elements."""
-    finest = min(extents, key=lambda extent: sum(is_coarser(extent, other) for other in extents))
-    clash = any(not is_coarser(other, finest) and other != finest for other in extents)
-    return Extent.ELEMENTS if clash else finest
-
-
-def _logical(value: Any, group: int) -> Any:
-    if isinstance(value, Tree):
-        return value.dtypes[group]
-    return value.dtype if isinstance(value, Scalar) and not value.weak else _weak(value)
-
-
-def _weak(value: Any) -> Any:
-    """A Python type that promotes as JAX promotes a weakly typed value."""
-    if isinstance(value, bool | int | float | np.generic):
-        return type(value)
-    if not isinstance(value, Scalar):
-        raise TypeError(message(f"{NO_ARRAY}, but the other operand is {value!r}", fix=USE_OPERATORS))
-    if value.dtype is HOST_F64 or jnp.issubdtype(value.dtype, jnp.floating):
-        return float
-    return bool if value.dtype == bool else int
-
-
-def _promote(dtypes: Sequence[Any]) -> np.dtype:
-    return np.dtype(jnp.result_type(*dtypes))
+        block.add_op(YieldOp(body(block, *block.args)))
+        leaves = SymbolRefAttr(symbol) if isinstance(symbol, str) else symbol
+        return self.add(MapOp(leaves, inputs, [TreeType.of(element, leaves, extent)], Region(block))).results[0]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +25,32 @@ from optcc.errors import message
 from optcc.formula.definition import Definition
 from optcc.formula.folds import TreeEmitter
 from optcc.formula.hyper_names import Path, hyper_names
+from optcc.formula.hyper_values import check_number, exact
 from optcc.formula.leaf_sets import LeafSets
 from optcc.formula.values import HOST_F64, Key, Scalar, Tree
+from optcc.pass_through import passed_in
 from optcc.program.arrays import outside_trace
 
 NO_PARAMS = "this transformation needs the current parameters, but `update` was called without `params`"
+
+
+@dataclass(frozen=True, eq=False)
+class OpaqueFunction:
+    """A function that the IR calls, and why it is no part of the IR, if that is known."""
+
+    function: Callable[..., list[Any]]
+    why: str
+
+    def __call__(self, *values: Any) -> list[Any]:
+        return self.function(*values)
+
+
+class Outside(Protocol):
+    """What functions of one module share, and keep outside of it; the builder's attributes have these names, too."""
+
+    bindings: dict[str, Any]
+    callables: dict[str, Callable[..., Any]]
+    zeroed: set[int]
 
 
 class Builder(TreeEmitter):
@@ -39,32 +61,47 @@ class Builder(TreeEmitter):
         leaf_sets: LeafSets,
         block: Block,
         root: Definition,
-        bindings: dict[str, Any],
-        callables: dict[str, Callable[..., Any]],
+        module: Outside,
     ) -> None:
         super().__init__(leaf_sets, block)
         self._hyper_names = hyper_names(root)
         self._path: Path = ()
         self._scopes: list[str] = []
         self._hypers: dict[str, Scalar] = {}
-        self.bindings = bindings
+        self.bindings = module.bindings
         """Hyperparameters given as arrays, by name: they have no default in the module."""
-        self.callables = callables
+        self.callables = module.callables
         """The functions behind the module's opaque calls, by callee."""
+        self.zeroed = module.zeroed
+        """The places of leaves that pass through and whose updates are set to zero."""
         self.extra_args: dict[str, Tree] | None = None
         """The extra keyword arguments of `update`, each a tree over leaves of its own, if there are any."""
+        self.extra_functions: Mapping[str, Callable[..., Any]] = {}
+        """The extra keyword arguments of `update` that are functions."""
 
     # Where we are in the chain
 
     def apply(self, index: int | str | None, definition: Definition, updates: Tree, state: Any, params: Tree | None):
         """Emit the update of a child of a combinator, its hyperparameters named by `index`, or by its label."""
         with self._scope(index, definition):
+            self._check_passed(definition, updates)
             return definition.update(self, updates, state, params, **self._hypers_of(definition))
 
     def initialize(self, index: int | str | None, definition: Definition, params: Tree) -> Any:
         """Emit the initial state of a child of a combinator."""
         with self._scope(index, definition):
+            self._check_passed(definition, params)
             return definition.init(self, params)
+
+    def _check_passed(self, definition: Definition, tree: Any) -> None:
+        """Check that a transformation need not compute with a leaf that is no float. Raises TypeError."""
+        if definition.passes_through:
+            return
+        for one in tree if isinstance(tree, base.LookaheadParams) else [tree]:
+            for leaf in passed_in(one.leaf_set.structure):
+                fix = "leave it out of the pytree that is optimized, or transform the others only, with optcc.masked"
+                what = f"a parameter must be a float or complex array, got {leaf.described}"
+                raise TypeError(message(what, f"leaf {leaf.path!r} in {self.where_in_chain}", fix))
 
     @contextlib.contextmanager
     def _scope(self, index: int | str | None, definition: Definition) -> Iterator[None]:
@@ -119,20 +156,13 @@ class Builder(TreeEmitter):
         key = self._hyper_names.get(path) or ".".join(map(str, path))
         if key in self._hypers:
             return self._hypers[key]
-        if isinstance(value, bool | int | float):
+        check_number(name, value, self.where_in_chain)
+        if isinstance(value, int | float):
             op = self.add(HyperOp(key, f64, FloatAttr(float(value), f64)))
             result = Scalar(self, op.results[0], HOST_F64, weak=True)
         else:
             with outside_trace(value):
-                array = jnp.asarray(value)
-            if array.ndim or not jnp.issubdtype(array.dtype, jnp.number):
-                raise TypeError(
-                    message(
-                        f"hyperparameter '{name}' must be a number or a 0-d array, "
-                        f"got {array.dtype}{list(array.shape)}",
-                        self.where_in_chain,
-                    )
-                )
+                array = jnp.asarray(exact(value))
             dtype = array.dtype if jnp.issubdtype(array.dtype, jnp.floating) else default_float()
             op = self.add(HyperOp(key, type_of(dtype)))
             with outside_trace(value):
@@ -159,12 +189,18 @@ class Builder(TreeEmitter):
     # Functions that the IR does not look into
 
     def call(
-        self, name: str, function: Callable[..., Any], operands: Sequence[Tree | Scalar], results: Sequence[Any]
+        self,
+        name: str,
+        function: Callable[..., Any],
+        operands: Sequence[Tree | Scalar],
+        results: Sequence[Any],
+        why: str = "",
     ) -> list[Any]:
         """Call `function` on the operands, stored in their dtypes.
 
         `function` takes one argument for each operand, a list of arrays in leaf order for a tree, an array for a
         scalar, and returns the same for each of `results`: a pair of a leaf set and its dtypes by group, or a dtype.
+        `why` says in reports why it is no part of the IR.
         """
         callee = self._new_callee(name)
         counts: list[list[tuple[int, ...]] | None] = []
@@ -177,13 +213,7 @@ class Builder(TreeEmitter):
             else:
                 inputs.append(self.scalar_as(operand, type_of(operand.array_dtype)))
                 counts.append(None)
-        types: list[Attribute] = []
-        for result in results:
-            if isinstance(result, tuple):
-                leaf_set, dtypes = result
-                types += [TreeType.of(type_of(dtypes[k]), s) for k, s in leaf_set.groups.items()]
-            else:
-                types.append(type_of(result))
+        types = [type_ for result in results for type_ in _types_of(result)]
         layouts = [tuple(r[0].members.values()) if isinstance(r, tuple) else None for r in results]
 
         def flat(*values: Any) -> list[Any]:
@@ -197,7 +227,7 @@ class Builder(TreeEmitter):
                     out += [[value[order[m]] for m in ms] for ms in layout]
             return out
 
-        self.callables[callee] = flat
+        self.callables[callee] = OpaqueFunction(flat, why)
         values = iter(self.add(CallOp(callee, inputs, types)).results)
         made: list[Any] = []
         for result in results:
@@ -231,6 +261,14 @@ class Builder(TreeEmitter):
         callee = self.unique_name("key")
         self.callables[callee] = lambda: [jax.random.key_data(make())]
         return Key(self.add(CallOp(callee, [], [KeyType.of(implementation)])).results[0], implementation)
+
+
+def _types_of(result: Any) -> list[Attribute]:
+    """The types of the SSA values of one result of a call."""
+    if not isinstance(result, tuple):
+        return [type_of(result)]
+    leaf_set, dtypes = result
+    return [TreeType.of(type_of(dtypes[k]), symbol) for k, symbol in leaf_set.groups.items()]
 
 
 def _regroup(values: list[Any], counts: Sequence[list[tuple[int, ...]] | None]) -> list[Any]:

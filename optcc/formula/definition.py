@@ -39,6 +39,14 @@ class Definition:
     uses_extra_args: bool = False
     takes_examples: bool = False
     """Whether the updates have an axis of examples in front that the parameters have not."""
+    passes_through: bool = False
+    """Whether leaves that are no floats pass through, for the children to say what becomes of them."""
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    """Raises ValueError for hypers, by name, that are out of range: those given, or those of a step."""
+
+    def __post_init__(self) -> None:
+        if self.check is not None:
+            self.check(self.hypers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +86,12 @@ def transformation(name: str, init: InitFn, update: UpdateFn, **hypers: Any) -> 
 
 
 def stateless(
-    name: str, update: UpdateFn, state: type = base.EmptyState, **hypers: Any
+    name: str, update: UpdateFn, state: type = base.EmptyState, *, passes_through: bool = False, **hypers: Any
 ) -> base.GradientTransformationExtraArgs:
-    """As `transformation`, for one without arrays in its state; `update(b, updates, params, **hypers)`."""
+    """As `transformation`, for one without arrays in its state; `update(b, updates, params, **hypers)`.
+
+    `passes_through` says that it computes with no leaf, so that any may pass through.
+    """
 
     def init(b: Builder, params: Any) -> Any:
         del b, params
@@ -89,7 +100,7 @@ def stateless(
     def wrapped(b: Builder, updates: Any, old: Any, params: Any, **values: Any) -> Any:
         return update(b, updates, params, **values), old
 
-    return transformation(name, init, wrapped, **hypers)
+    return as_pair(Definition(name, init, wrapped, hypers, passes_through=passes_through))
 
 
 def definition_of(tx: base.GradientTransformation) -> Definition:

@@ -29,8 +29,9 @@ from optcc.dialect import (
     element_type,
 )
 from optcc.dtypes import default_float, type_of
-from optcc.formula.arithmetic import Emitter, tree_type
+from optcc.formula.arithmetic import Emitter
 from optcc.formula.leaf_sets import LeafSets
+from optcc.formula.promotion import tree_type
 from optcc.formula.values import GroupedLeaves, Key, Scalar, Tree
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -103,6 +103,13 @@ class LeafSets:
                 groups[k] = self.define(f"{symbol}_{name}", leaves)
         return GroupedLeaves(root.root, subset.structure, groups, members)
 
+    def subset(self, old: GroupedLeaves, leaves: Collection[int]) -> GroupedLeaves:
+        """Some leaves of a set; the set itself if they are all."""
+        if len(leaves) == len(old.leaves):
+            return old
+        chosen = set(leaves)
+        return self.partition(old, [i in chosen for i in old.leaves])[0]
+
     def reshaped(self, old: GroupedLeaves, name: str, shape_of: Callable[[Shape], Shape]) -> GroupedLeaves:
         """The same leaves with other shapes, for an array that a state keeps of each.
 
@@ -150,6 +157,10 @@ class LeafSets:
                 known.update(wanted)
                 return unique
         raise AssertionError
+
+    def kept_axes(self, name: str, leaf: Leaf) -> tuple[int, ...]:
+        """The axes that an axis extent keeps of a leaf."""
+        return self._axes[name][leaf]
 
     def finish(self) -> None:
         """Write the axis extents into the leaf sets. Until then a leaf is known by its path and shape."""

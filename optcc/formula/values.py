@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -143,7 +144,29 @@ class Zipped:
     """
 
     whole: GroupedLeaves
-    trees: tuple[Tree, ...]
+    values: tuple[Tree, ...]
+
+    def with_values(self, values: Iterable[Any]) -> Zipped:
+        """The same with other trees."""
+        return replace(self, values=tuple(values))
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """Values that a state keeps as arrays in places of its own, as another library arranges them.
+
+    `structure` is the pytree. `places` has, for each value, where its arrays are among the leaves of the pytree, in
+    tree order of the value, and `paths` its path there. Only for states.
+    """
+
+    structure: Any
+    values: tuple[Any, ...]
+    places: tuple[tuple[int, ...], ...]
+    paths: tuple[tuple[str, ...], ...]
+
+    def with_values(self, values: Iterable[Any]) -> Scattered:
+        """The same with other values."""
+        return replace(self, values=tuple(values))
 
 
 @dataclass(frozen=True)

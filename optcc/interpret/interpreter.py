@@ -25,18 +25,23 @@ Callables: TypeAlias = Mapping[str, Callable[..., Sequence[Value]]]
 
 
 class Run:
-    """One evaluation: the values so far, and what the names in the module stand for."""
+    """One evaluation: the values so far, and what the names in the module stand for.
 
-    def __init__(self, bindings: Mapping[str, Array], callables: Callables) -> None:
+    With `on_host`, outside of any trace, an array of one number is numpy's, and a view; what nobody needs is not
+    computed.
+    """
+
+    def __init__(self, bindings: Mapping[str, Array], callables: Callables, *, on_host: bool = False) -> None:
         self.bindings = bindings
         self.callables = callables
+        self.on_host = on_host
         self._values: dict[SSAValue, Value] = {}
 
     def block(self, block: Block, arguments: Sequence[Value] = ()) -> list[Value]:
         """Run a block, which may use what was computed before it; the values of its terminator."""
         values = self._values
         values.update(zip(block.args, arguments, strict=True))
-        for op in block.ops:
+        for op in _needed(block) if self.on_host else block.ops:
             operands = [values[v] for v in op.operands]
             if op.has_trait(IsTerminator):
                 return operands
@@ -46,6 +51,17 @@ class Run:
     def operation(self, op: Operation, operands: Sequence[Value]) -> Sequence[Value]:
         """The results of one op. Raises MissingRuleError for an op without a rule."""
         return INTERPRETER.run(self, op, operands)
+
+
+def _needed(block: Block) -> list[Operation]:
+    """The ops that the results of a block depend on."""
+    found: list[Operation] = []
+    used: set[SSAValue] = set()
+    for op in reversed(list(block.ops)):
+        if op.has_trait(IsTerminator) or any(result in used for result in op.results):
+            found.append(op)
+            used.update(v for inner in op.walk() for v in inner.operands)
+    return found[::-1]
 
 
 def _as_scalar(value: Value) -> Array:

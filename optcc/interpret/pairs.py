@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,8 @@ from optcc.dtypes import default_float
 from optcc.errors import TreeMismatchError, message
 from optcc.formula.definition import Definition
 from optcc.interpret import interpreter
+from optcc.interpret.initial_state import initial_arrays, is_direct, own_arrays
+from optcc.pass_through import passed_leaves, set_apart, set_aside
 from optcc.program.arrays import is_key, keys_to_data, shapes_of
 from optcc.program.build import build_init, build_program, build_update, fast_of, params_like
 from optcc.program.program import Function, Program
@@ -41,17 +43,23 @@ def interpret(function: Function, trees: Mapping[Role, Any]) -> dict[Role, Any]:
 
 def interpret_init(definition: Definition, params: Any) -> Any:
     """The initial state for `params`."""
+    params = set_aside(params)
     program, _ = init_program(definition, shapes_of(params))
-    return interpret(program.init, {Role.PARAMS: params})[Role.STATE]
+    if not is_direct(params, program.bindings):
+        made, structure = jax.tree.flatten(interpret(program.init, {Role.PARAMS: params})[Role.STATE])
+        return structure.unflatten(own_arrays(made, jax.tree.leaves(params)))
+    return program.init.trees(initial_arrays(program.init, jax.tree.leaves(params)))[Role.STATE]
 
 
 def interpret_update(definition: Definition, updates: Any, state: Any, params: Any, extra_args: dict[str, Any]) -> Any:
     """New updates and new state."""
-    trees = (updates, state, params, relevant_extra_args(definition, extra_args))
-    program = update_program(definition, *map(shapes_of, trees))
+    extra, functions = split_functions(relevant_extra_args(definition, extra_args))
+    updates, params, aside = set_apart(updates, params)
+    trees = (updates, state, params, extra)
+    program = update_program(definition, *map(shapes_of, trees), functions=functions)
     given = zip((Role.UPDATES, Role.STATE, Role.PARAMS, Role.EXTRA), trees, strict=True)
     found = interpret(program.update, dict(given))
-    return found[Role.UPDATES], found[Role.STATE]
+    return aside.with_updates(found[Role.UPDATES], program.zeroed), found[Role.STATE]
 
 
 def init_program(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
@@ -59,9 +67,17 @@ def init_program(definition: Definition, params: Any) -> tuple[Program, StateLay
     return _cached(definition, ("init", _key(params)), lambda: build_init(definition, params))
 
 
-def update_program(definition: Definition, updates: Any, state: Any, params: Any, extra_args: Any = None) -> Program:
+def update_program(
+    definition: Definition,
+    updates: Any,
+    state: Any,
+    params: Any,
+    extra_args: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> Program:
     """The `update` program for pytrees of shapes and dtypes, checked against each other.
 
+    One with functions among its extra arguments is built anew each time: what they close over may be of one trace.
     Raises TreeMismatchError when updates, state and parameters do not belong together.
     """
 
@@ -73,14 +89,20 @@ def update_program(definition: Definition, updates: Any, state: Any, params: Any
         init, layout = init_program(definition, like)
         expected = init.init.shapes(Role.STATE, results=True)
         check_matches(state, expected, "state", "the state that init makes for these params", dtypes=False)
-        return build_update(definition, layout, updates, state, params, extra_args)
+        return build_update(definition, layout, updates, state, params, extra_args, functions)
 
+    if functions:
+        return build()
     return _cached(definition, ("update", _key((updates, state, params, extra_args))), build)
 
 
-def compiled_program(definition: Definition, params: Any, updates: Any) -> Program:
-    """The program with `@init` and `@update` for parameters and gradients, from the cache if it was built before."""
-    return _cached(definition, ("both", _key((params, updates))), lambda: build_program(definition, params, updates))
+def compiled_program(definition: Definition, params: Any, updates: Any, extra_args: Any = None) -> Program:
+    """The program with `@init` and `@update` for parameters, gradients and extra arguments, cached."""
+
+    def build() -> Program:
+        return build_program(definition, params, updates, extra_args)
+
+    return _cached(definition, ("both", _key((params, updates, extra_args))), build)
 
 
 def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes: bool) -> None:
@@ -122,9 +144,14 @@ def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes:
 
 
 def _fit(got: Any, expected: Any, dtypes: bool) -> bool:
-    """Whether two pytrees of shapes match; the paths, which cost more, are for the error only."""
+    """Whether two pytrees of shapes match; the paths, which cost more, are for the error only.
+
+    Without a leaf any containers do: `{}` may stand for the state of what keeps none.
+    """
     a, structure = jax.tree.flatten(got)
     b, other = jax.tree.flatten(expected)
+    if not a and not b:
+        return True
     return structure == other and all(_same(x, y, dtypes) for x, y in zip(a, b, strict=True))
 
 
@@ -144,6 +171,13 @@ def relevant_extra_args(definition: Definition, extra_args: dict[str, Any]) -> d
     return extra_args if extra_args and uses_extra_args(definition) else None
 
 
+def split_functions(extra_args: dict[str, Any] | None) -> tuple[dict[str, Any] | None, dict[str, Callable[..., Any]]]:
+    """The extra arguments that are arrays, and those that are functions."""
+    functions = {name: x for name, x in (extra_args or {}).items() if callable(x)}
+    arrays = {name: x for name, x in (extra_args or {}).items() if name not in functions}
+    return arrays or None, functions
+
+
 def uses_extra_args(definition: Definition) -> bool:
     """Whether some transformation in the chain takes extra arguments."""
     return definition.uses_extra_args or any(map(uses_extra_args, definition.children))
@@ -151,7 +185,8 @@ def uses_extra_args(definition: Definition) -> bool:
 
 def _key(shapes: Any) -> Hashable:
     leaves, structure = jax.tree.flatten(shapes)
-    return structure, tuple((x.shape, x.dtype) for x in leaves), default_float()
+    passed = tuple(leaf.described for leaf in passed_leaves(shapes))
+    return structure, tuple((x.shape, x.dtype) for x in leaves), passed, default_float()
 
 
 def _cached(definition: Definition, key: Hashable, build: Any) -> Any:

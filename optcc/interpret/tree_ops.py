@@ -62,7 +62,7 @@ def _array(value: Value) -> Array:
 def _map(run: Run, op: MapOp, args: Sequence[Value]) -> Sequence[Value]:
     leaves = leaves_of(op, op.leaves)
     columns = [v if isinstance(v, Sequence) else [v] * len(leaves) for v in args]
-    rows = [_leaf_map(op, leaf, [column[i] for column in columns]) for i, leaf in enumerate(leaves)]
+    rows = [_leaf_map(run, op, leaf, [column[i] for column in columns]) for i, leaf in enumerate(leaves)]
     results: list[Value] = []
     for j, (type_, kind) in enumerate(zip(op.result_types, op.kinds, strict=True)):
         column = [row[j] for row in rows]
@@ -70,18 +70,28 @@ def _map(run: Run, op: MapOp, args: Sequence[Value]) -> Sequence[Value]:
     return results
 
 
-def _leaf_map(op: MapOp, leaf: Leaf, args: Sequence[Array]) -> list[Array]:
+def _leaf_map(run: Run, op: MapOp, leaf: Leaf, args: Sequence[Array]) -> list[Array]:
     """Run the body on whole arrays; every result gets the shape that the iteration has on this leaf."""
     shape = leaf.shape_of(op.domain)
+    if run.on_host:
+        args = [_number(x) for x in args]
     env: dict[SSAValue, Array] = dict(zip(op.block.args, args, strict=True))
     for inner in op.block.ops:
         if inner is not op.yields:
             env[inner.results[0]] = INTERPRETER.run_scalar(inner, [env[v] for v in inner.operands])
     out: list[Array] = []
     for value in op.yields.arguments:
-        array = jnp.asarray(env[value], dtype_of(value.type))
-        out.append(array if array.shape == shape else jnp.broadcast_to(array, shape))
+        numbers = np if run.on_host and isinstance(env[value], np.generic) else jnp
+        array = numbers.asarray(env[value], dtype_of(value.type))
+        out.append(array if array.shape == shape else numbers.broadcast_to(array, shape))
     return out
+
+
+def _number(x: Array) -> Array:
+    """The number that an array on the host is a view of, or the array."""
+    if not isinstance(x, np.ndarray) or any(x.strides):
+        return x
+    return x.ravel()[0] if x.size else x.dtype.type(0)
 
 
 def _fold(kind: Combiner, type_: Attribute, column: Sequence[Array], leaves: Sequence[Leaf]) -> Value:

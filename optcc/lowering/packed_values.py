@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,15 +19,29 @@ Place = tuple[int, tuple[int, ...]]
 """The first element of a leaf in a buffer, and its shape."""
 
 
-@dataclass
 class Buffer:
     """A packed buffer as it is now: a sweep that overwrites leaves in it puts the new tensor in place of the old.
 
-    The IR makes sure that nobody reads what is overwritten: see `optim.sweep`.
+    The IR makes sure that nobody reads what is overwritten: see `optim.sweep`. `parts` are new values of some leaves,
+    by their offsets, that are not in the tensor yet; who reads the tensor has them put there by `merge`.
     """
 
-    tensor: Value
-    packing: Packing
+    def __init__(self, tensor: Value, packing: Packing) -> None:
+        self.packing = packing
+        self.parts: dict[tuple[int, ...], Value] = {}
+        self.merge: Callable[[Buffer], Value] | None = None
+        self.without_parts = tensor
+
+    @property
+    def tensor(self) -> Value:
+        """The buffer with the new values of all leaves."""
+        if self.merge is not None:
+            self.tensor = self.merge(self)
+        return self.without_parts
+
+    @tensor.setter
+    def tensor(self, value: Value) -> None:
+        self.parts, self.merge, self.without_parts = {}, None, value
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ def as_one_leaf(op: MapOp, operands: Sequence[Value], overwritten: Sequence[int 
     packings = [v.buffer.packing if isinstance(v, PackedView) and v.is_whole else None for v in views]
     if not packings or packings[0] is None or any(p is None or p.offsets != packings[0].offsets for p in packings):
         return None
-    return Leaf("packed", (packings[0].size,))
+    return Leaf("packed", packings[0].array_shape)
 
 
 def as_buffer(value: Value, packing: Packing) -> Value:
@@ -112,7 +126,8 @@ def as_buffer(value: Value, packing: Packing) -> Value:
         if gap := end - start - size:
             shape = ir.RankedTensorType.get([gap], type_)
             pieces.append(hlo.broadcast_in_dim(shape, zero, ir.DenseI64ArrayAttr.get([])))
-    return hlo.concatenate(pieces, 0) if len(pieces) > 1 else pieces[0]
+    whole = hlo.concatenate(pieces, 0) if len(pieces) > 1 else pieces[0]
+    return hlo.reshape(ir.RankedTensorType.get(list(packing.array_shape), type_), whole)
 
 
 def as_vector(value: Value) -> Value:
@@ -132,7 +147,18 @@ def _zero(type_: Any) -> ir.Attribute:
 
 
 def _part(tensor: Value, start: int, shape: tuple[int, ...]) -> Value:
-    one = ir.DenseI64ArrayAttr.get([1])
-    bounds = [ir.DenseI64ArrayAttr.get([n]) for n in (start, start + math.prod(shape))]
-    piece = hlo.slice(tensor, bounds[0], bounds[1], one)
-    return hlo.reshape(ir.RankedTensorType.get(list(shape), ir.RankedTensorType(tensor.type).element_type), piece)
+    """Elements of a buffer or a vector, in a shape; of a buffer of tiles by way of their rows."""
+    type_, size = ir.RankedTensorType(tensor.type), math.prod(shape)
+    if type_.rank > 1:
+        row = type_.shape[1]
+        first, count = start // row, -(-size // row)
+        rows = _slice(tensor, [first, 0], [first + count, row])
+        tensor = hlo.reshape(ir.RankedTensorType.get([count * row], type_.element_type), rows)
+        start = 0
+    piece = _slice(tensor, [start], [start + size])
+    return hlo.reshape(ir.RankedTensorType.get(list(shape), type_.element_type), piece)
+
+
+def _slice(tensor: Value, start: Sequence[int], end: Sequence[int]) -> Value:
+    bounds = [ir.DenseI64ArrayAttr.get(list(x)) for x in (start, end, [1] * len(start))]
+    return hlo.slice(tensor, *bounds)

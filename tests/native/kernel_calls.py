@@ -33,17 +33,17 @@ def call(
     An empty leaf is one empty chunk.
     """
     address = compile_source(source or kernel.source).address
-    values = [np.array(inputs[v.operand], v.dtype) for v in kernel.values]
-    arrays = [np.array(inputs[a.operand], a.dtype) for a in kernel.arrays]
+    values = [np.array(inputs[v.operand], v.dtype) for v in kernel.spec.values]
+    arrays = [np.array(inputs[a.operand], a.dtype) for a in kernel.spec.arrays]
     results: list[np.ndarray] = []
-    for r in kernel.results:
+    for r in kernel.spec.results:
         if r.kind is Combiner.NONE:
             results.append(arrays[r.writes] if r.writes >= 0 else np.empty(dims, r.dtype))
         else:
             shape = [n for d, n in enumerate(dims) if r.kept >= 0 and r.kept >> d & 1]
             results.append(np.full(shape, FOLDS[r.kind][0]))
-    fresh = [x for x, r in zip(results, kernel.results, strict=True) if r.kind is Combiner.NONE and r.writes < 0]
-    folds = [(x, r) for x, r in zip(results, kernel.results, strict=True) if r.kind is not Combiner.NONE]
+    fresh = [x for x, r in zip(results, kernel.spec.results, strict=True) if r.kind is Combiner.NONE and r.writes < 0]
+    folds = [(x, r) for x, r in zip(results, kernel.spec.results, strict=True) if r.kind is not Combiner.NONE]
     for begin in range(0, max(1, dims[0]), chunk):
         partials = [np.full((), np.nan) if r.kept < 0 else x for x, r in folds]
         SIGNATURE(address)(

@@ -51,7 +51,7 @@ def test_chain(row: Row, dtype: str) -> None:
         for chunk in (999, 256, 37):
             exact = call(kernel, inputs, [999], chunk, strict(kernel))
             contracted = call(kernel, inputs, [999], chunk)
-            for result, e, x, c in zip(kernel.results, expected, exact, contracted, strict=True):
+            for result, e, x, c in zip(kernel.spec.results, expected, exact, contracted, strict=True):
                 if result.kind is Combiner.NONE:
                     assert ulps(x, e) <= bound
                     epsilon = float(jnp.finfo(e.dtype).eps)
@@ -65,9 +65,9 @@ def test_chain(row: Row, dtype: str) -> None:
 def test_overwritten_operands_are_one_array() -> None:
     ((op, overwritten),) = sweeps(optcc.adamw(1e-2), {"w": jnp.ones(3)})
     kernel = generate(op, overwritten)
-    assert [a.kept for a in kernel.arrays] == [1] * 4
-    assert [kernel.arrays[r.writes].operand for r in kernel.results] == overwritten
-    assert not any(v.per_leaf for v in kernel.values)
+    assert [a.kept for a in kernel.spec.arrays] == [1] * 4
+    assert [kernel.spec.arrays[r.writes].operand for r in kernel.spec.results] == overwritten
+    assert not any(v.per_leaf for v in kernel.spec.values)
 
 
 # Folds and dimensions
@@ -100,7 +100,7 @@ def test_per_leaf_and_scalar_operands() -> None:
 
     op = make_map([f32, f32, f32, i1], body, extents=[Extent.ELEMENTS, Extent.PER_LEAF, None, None])
     kernel = generate(op, [0])
-    assert [(v.operand, v.per_leaf) for v in kernel.values] == [(1, True), (2, False), (3, False)]
+    assert [(v.operand, v.per_leaf) for v in kernel.spec.values] == [(1, True), (2, False), (3, False)]
     x = np.arange(10, dtype=np.float32)
     for truth in (True, False):
         (actual,) = call(kernel, [x, np.float32(3), np.float32(2), np.bool_(truth)], [10], 4)
@@ -119,7 +119,7 @@ def test_axis_extents(rank: int, kept: int, kind: Combiner) -> None:
     op = make_map([f32, f32], body, [Combiner.NONE, kind, Combiner.ADD])
     whole = (1 << rank) - 1
     kernel = generate(op, [0, None, None], IterationSpace(rank, (whole, kept), (whole, kept, None)))
-    assert [r.kept for r in kernel.results] == [whole, kept, -1]
+    assert [r.kept for r in kernel.spec.results] == [whole, kept, -1]
     dims = [6, 5, 33][-rank:]
     rng = np.random.default_rng(kept)
     x = rng.normal(size=dims).astype(np.float32)

@@ -16,6 +16,7 @@ from optcc.params import load_params
 from optcc.report.text import why_not
 from optcc.runtime import native
 from tests.table import TABLE, Row, optimizers
+from tests.table.row import secondary
 
 kernels = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason())
 
@@ -78,7 +79,7 @@ def test_exceptions_are_documented() -> None:
 
 
 @kernels
-@pytest.mark.parametrize("row", GPT2, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", list(map(secondary, GPT2)))
 def test_gpt2(row: Row) -> None:
     assert temporaries(row.make(optcc), row.like(load_params("gpt2")), "native") < 0.01
 

@@ -20,6 +20,7 @@ import optcc
 from optcc.dialect import Combiner, TreeType, element_type
 from optcc.formula import scalar_code
 from optcc.lowering import cache_tiles
+from optcc.lowering.native import calls
 from optcc.lowering.native.calls import kernels_of
 from optcc.lowering.native.llvm import IterationSpace, Kernel, compile_source, generate, prefetch
 from optcc.runtime import native
@@ -31,6 +32,7 @@ CHAINS: dict[str, Callable[[], Any]] = {
     "sgd": lambda: optcc.sgd(1e-2),
     "adamw": lambda: optcc.adamw(1e-2, mu_dtype=jnp.bfloat16),
     "clip_adamw": lambda: optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(1e-2)),
+    "clip_sgd": lambda: optcc.chain(optcc.clip_by_global_norm(1.0), optcc.sgd(1e-2)),
     "lamb": lambda: optcc.lamb(1e-2),
     "adafactor": lambda: optcc.adafactor(1e-2, min_dim_size_to_factor=8),
 }
@@ -39,9 +41,10 @@ needs_library = pytest.mark.skipif(not native.available(), reason=native.unavail
 
 @pytest.fixture(autouse=True)
 def intel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everywhere as on a processor that gains, whatever the environment says."""
+    """Everywhere as on a processor that gains, whatever the environment says, in programs of any size."""
     monkeypatch.delenv(prefetch.VARIABLE, raising=False)
     monkeypatch.setattr(prefetch, "_vendor", lambda: "GenuineIntel")
+    monkeypatch.setattr(calls, "LEAST_PROGRAM", 0)
 
 
 def kernels(chain: str, *shapes: tuple[int, ...]) -> list[Kernel]:
@@ -183,11 +186,28 @@ def test_small_leaves_have_none(chain: str) -> None:
 
 
 def test_the_least_run() -> None:
-    least = prefetch.LEAST_RUN * prefetch.BYTES_AHEAD["GenuineIntel"]
+    least = prefetch.LEAST_RUN * prefetch.RULES["GenuineIntel"].ahead
     assert not streams(kernels("sgd", (least // 8 - 1,))[0].source)
     assert streams(kernels("sgd", (least // 8,))[0].source)
-    assert prefetch.bytes_that_pay(3 * least - 1, 3) == 0
-    assert prefetch.bytes_that_pay(3 * least, 3) == 8192
+    assert prefetch.bytes_that_pay(3 * least - 1, 3, 0.0) == 0
+    assert prefetch.bytes_that_pay(3 * least, 3, 0.0) == 8192
+
+
+@needs_library
+def test_a_program_that_stays_in_the_cache_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts are the bytes of all arguments: four arrays for adamw, whether packed or not."""
+    monkeypatch.setattr(calls, "LEAST_PROGRAM", prefetch.LEAST_PROGRAM)
+    assert prefetch.LEAST_PROGRAM == 6 << 20
+    monkeypatch.setitem(CHAINS, "adamw", lambda: optcc.adamw(1e-2))
+    for elements, expected in (((6 << 16) - 64, False), (6 << 16, True)):
+        leaf = {"w": jax.ShapeDtypeStruct((elements,), jnp.float32)}
+        assert any(streams(k.source) for k in kernels("adamw", (elements,))) == expected
+        for layout in ("tree", "packed"):
+            EXECUTABLES.clear()  # the least program is no part of the key
+            text = optcc.compile(optcc.adamw(1e-2), leaf, backend="native", layout=layout).stablehlo()
+            assert "optcc_sweep" in text
+            assert ("ahead" in text) == expected
+    EXECUTABLES.clear()
 
 
 @needs_library
@@ -227,13 +247,25 @@ def test_small_leaves_that_adjoin_are_one_run(chain: str, layout: str, expected:
 
 
 @pytest.mark.parametrize(
-    ("vendor", "ahead"), [("GenuineIntel", 8192), ("AuthenticAMD", 0), ("", 0), ("HygonGenuine", 0)]
+    ("vendor", "ahead"), [("GenuineIntel", 8192), ("AuthenticAMD", 4096), ("", 0), ("HygonGenuine", 0)]
 )
 def test_processors(vendor: str, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where it was measured."""
     monkeypatch.setattr(prefetch, "_vendor", lambda: vendor)
-    assert prefetch.bytes_ahead() == ahead
+    assert prefetch.rule().ahead == ahead
     assert bool(streams(kernels("adamw", (1 << 20,))[0].source)) == bool(ahead)
+
+
+def test_loops_that_compute_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On AMD's processors they lose by prefetches: sgd has one operation a stream, the norm a product and a fold."""
+    asked = [bool(streams(k.source)) for k in kernels("clip_sgd", (1 << 21,))]
+    assert asked == [True, True]
+    assert streams(kernels("sgd", (1 << 21,))[0].source)
+    monkeypatch.setattr(prefetch, "_vendor", lambda: "AuthenticAMD")
+    assert not streams(kernels("sgd", (1 << 21,))[0].source)
+    assert [bool(streams(k.source)) for k in kernels("clip_sgd", (1 << 21,))] == [True, True]
+    monkeypatch.setenv("OPTCC_PREFETCH", "4096")
+    assert streams(kernels("sgd", (1 << 21,))[0].source)
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +283,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_environment_that_is_no_distance(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPTCC_PREFETCH", text)
     with pytest.raises(ValueError, match="not a number of bytes") as caught:
-        prefetch.bytes_ahead()
+        prefetch.rule()
     assert repr(text) in str(caught.value)
     assert "the environment variable OPTCC_PREFETCH" in str(caught.value)
     assert "set it to 0 for no prefetches" in str(caught.value)

@@ -17,8 +17,9 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 
 from optcc.dialect import Combiner, Leaf, MapOp, SweepOp, TreeType, leaf_set
+from optcc.lowering.cache_tiles import bytes_of
 from optcc.lowering.native.llvm import IterationSpace, Kernel, generate, stream_sizes, supported
-from optcc.lowering.native.llvm.prefetch import bytes_that_pay
+from optcc.lowering.native.llvm.prefetch import LEAST_PROGRAM, bytes_that_pay
 
 _BUFFERS = 128
 """About how many buffers a call reads: XLA takes longer to compile larger ones, and smaller ones cost more to run.
@@ -46,16 +47,16 @@ class Call:
             "kernel": kernel.name,
             "source": kernel.source,
             "leaves": len(self.leaves),
-            "rank": kernel.rank,
+            "rank": kernel.spec.space.rank,
             "dims": [n for dims in self.dims for n in dims],
-            "value_dtypes": [_code(v.dtype) for v in kernel.values],
-            "value_per_leaf": [int(v.per_leaf) for v in kernel.values],
-            "array_dtypes": [_code(a.dtype) for a in kernel.arrays],
-            "array_kept": [a.kept for a in kernel.arrays],
-            "result_dtypes": [_code(r.dtype) for r in kernel.results],
-            "result_kept": [r.kept for r in kernel.results],
-            "result_kind": [_KINDS[r.kind] for r in kernel.results],
-            "result_writes": [r.writes for r in kernel.results],
+            "value_dtypes": [_code(v.dtype) for v in kernel.spec.values],
+            "value_per_leaf": [int(v.per_leaf) for v in kernel.spec.values],
+            "array_dtypes": [_code(a.dtype) for a in kernel.spec.arrays],
+            "array_kept": [a.kept for a in kernel.spec.arrays],
+            "result_dtypes": [_code(r.dtype) for r in kernel.spec.results],
+            "result_kept": [r.kept for r in kernel.spec.results],
+            "result_kind": [_KINDS[r.kind] for r in kernel.spec.results],
+            "result_writes": [r.writes for r in kernel.spec.results],
         }
 
 
@@ -72,11 +73,12 @@ def why_not_native(sweep: SweepOp) -> str:
 def kernels_of(function: FuncOp) -> list[Kernel]:
     """The kernels of all sweeps of a function that run natively, each once, in order."""
     found: dict[str, Kernel] = {}
+    streams = streams_from_memory(function)
     for sweep in function.body.block.ops:
         if not isinstance(sweep, SweepOp) or why_not_native(sweep):
             continue
         for op, overwritten in zip(sweep.maps, sweep.overwritten, strict=True):
-            for call in calls_of(op, leaf_set(op, op.leaves), overwritten):
+            for call in calls_of(op, leaf_set(op, op.leaves), overwritten, streams):
                 found.setdefault(call.kernel.name, call.kernel)
     return list(found.values())
 
@@ -85,13 +87,15 @@ def calls_of(
     op: MapOp,
     leaves: Sequence[Leaf],
     overwritten: Sequence[int | None],
+    streams: bool,
     near: Collection[int] = (),
     adjoining: bool = False,
 ) -> list[Call]:
     """The calls of a map: leaves of one pattern share a kernel, and as many of them a call as its buffers allow.
 
-    A call prefetches, on processors that gain by it, if its leaves are long enough, or lie one after another in memory
-    (`adjoining`) and are long enough together. The operands of `near` are in the cache.
+    In a program that `streams` from memory, a call prefetches, on processors that gain by it, if its leaves are long
+    enough, or lie one after another in memory (`adjoining`) and are long enough together. The operands of `near` are in
+    the cache.
     """
     alike = {(leaf.shape, leaf.axes): leaf for leaf in leaves}
     found = {key: _iteration_space(op, leaf) for key, leaf in alike.items()}
@@ -100,15 +104,28 @@ def calls_of(
     calls: list[Call] = []
     for pattern, group in groupby(order, key=lambda i: spaces[i][0]):
         make = cache(partial(generate, op, overwritten, pattern, near=near))
-        size = sum(stream_sizes(op, overwritten, pattern, near))
+        sizes = [size for size in stream_sizes(op, overwritten, pattern, near) if size] if streams else []
+        work = _operations(op) / max(1, len(sizes))
         members = list(group)
         step = max(1, _BUFFERS // max(1, sum(kept is not None for kept in pattern.operand_kept)))
         for start in range(0, len(members), step):
             chosen = tuple(members[start : start + step])
             dims = tuple(spaces[i][1] for i in chosen)
-            ahead = bytes_that_pay(size * sum(map(math.prod, dims)), 1 if adjoining else len(chosen))
+            size = sum(sizes) * sum(map(math.prod, dims))
+            ahead = bytes_that_pay(size, 1 if adjoining else len(chosen), work)
             calls.append(Call(make(ahead), chosen, dims))
     return calls
+
+
+def _operations(op: MapOp) -> int:
+    """What a map does for an element: the operations of its body, but constants, and its folds."""
+    computed = sum(1 for inner in op.block.ops if inner is not op.yields and inner.operands)
+    return computed + sum(kind is not Combiner.NONE for kind in op.kinds)
+
+
+def streams_from_memory(function: FuncOp) -> bool:
+    """Whether a function's arguments are too large to stay in the cache between two steps."""
+    return sum(bytes_of(function).values()) >= LEAST_PROGRAM
 
 
 def _iteration_space(op: MapOp, leaf: Leaf) -> tuple[IterationSpace, tuple[int, ...]]:

@@ -22,11 +22,15 @@ TYPED_FFI = 4
 
 
 class NativeCalls:
-    """Emits the maps of sweeps as custom calls of `target`; `register` is told of every kernel used."""
+    """Emits the maps of sweeps as custom calls of `target`; `register` is told of every kernel used.
+
+    `streams` says whether the function that is lowered reads its arguments from memory, not from the cache.
+    """
 
     def __init__(self, target: str, register: Callable[[str, str], None]) -> None:
         self.target = target
         self.register = register
+        self.streams = True
         self._last: Value | None = None
         self._after: Value | None = None
         self._near: set[Value] | None = None
@@ -55,10 +59,11 @@ class NativeCalls:
         """
         if one := as_one_leaf(op, operands, overwritten):
             whole = [replace(v, places=((0, one.shape),)) if isinstance(v, PackedView) else v for v in operands]
-            for call in calls_of(op, [one], overwritten):
+            for call in calls_of(op, [one], overwritten, self.streams):
                 self._call(op, call, [one], whole)
             return [operands[target] for target in overwritten if target is not None]
-        calls = calls_of(op, leaves, overwritten, self._operands_near(operands), _all_packed(op, operands))
+        near, adjoining = self._operands_near(operands), _all_packed(op, operands)
+        calls = calls_of(op, leaves, overwritten, self.streams, near, adjoining)
         rows = [self._call(op, call, leaves, operands) for call in calls]
         results = [self._gather(op, i, calls, [row[i] for row in rows]) for i in range(len(op.outputs))]
         if self._near is not None:
@@ -72,66 +77,17 @@ class NativeCalls:
 
     def _call(self, op: MapOp, call: Call, leaves: Sequence[Leaf], operands: Sequence[Value]) -> list[Value]:
         """One call; its results, of one that is packed the view."""
-        kernel, chosen = call.kernel, [leaves[i] for i in call.leaves]
+        kernel = call.kernel
         self.register(kernel.name, kernel.source)
-        inputs: list[Value] = []
-        elements: list[int] = []
-        for value in kernel.values:
-            operand = operands[value.operand]
-            if isinstance(operand, Element):
-                elements.append(operand.index)
-                inputs.append(operand.vector)
-            else:
-                elements.append(-1)
-                inputs.append(_rows(operand, call.leaves) if value.per_leaf else operand)
-        tables = _Tables()
-        first: list[int] = []
-        for array in kernel.arrays:
-            first.append(len(inputs))
-            operand = operands[array.operand]
-            if isinstance(operand, PackedView):
-                tables.add([operand.places[i][0] for i in call.leaves])
-                inputs.append(operand.buffer.tensor)
-            else:
-                tables.add(None)
-                inputs += [operand[i] for i in call.leaves]
-        types: list[ir.Type] = []
-        spans: dict[int, tuple[int, int]] = {}
-        aliases: dict[int, int] = {}
-        views: dict[int, PackedView] = {}
-        stored = [i for i, r in enumerate(kernel.results) if r.kind is Combiner.NONE]
-        folded = [i for i, r in enumerate(kernel.results) if r.kind is not Combiner.NONE]
-        for i in (*stored, *folded):
-            result, type_ = kernel.results[i], op.result_types[i]
-            element = element_type(type_)
-            start = len(types)
-            target = operands[kernel.arrays[result.writes].operand] if result.writes >= 0 else None
-            if isinstance(target, PackedView):
-                views[i] = target
-                types.append(target.buffer.tensor.type)
-            elif result.kept >= 0:
-                assert isinstance(type_, TreeType)
-                types += [tensor(leaf.shape_of(type_.extent.data), element) for leaf in chosen]
-            else:
-                types.append(tensor([len(chosen)] if result.kept == -1 else [], element))
-            if result.writes >= 0:
-                aliases.update({k: first[result.writes] + k - start for k in range(start, len(types))})
-            spans[i] = start, len(types)
-        attributes = call.attributes | tables.attributes | {"value_element": elements}
+        given = _Inputs(call, operands)
+        wanted = _Results(op, call, leaves, operands, given.first)
+        inputs, attributes = given.tensors, call.attributes | given.attributes
         if self._after is not None:
             inputs.append(self._after)
             attributes["after"] = 1
-        results = _custom_call(self.target, types, inputs, attributes, aliases)
+        results = _custom_call(self.target, wanted.types, inputs, attributes, wanted.aliases)
         self._last = results[0]
-        out: list[Value] = []
-        for i, result in enumerate(kernel.results):
-            piece = results[slice(*spans[i])]
-            if i in views:
-                views[i].buffer.tensor = piece[0]
-                out.append(views[i])
-            else:
-                out.append(piece if result.kept >= 0 else piece[0])
-        return out
+        return wanted.values(results)
 
     def _gather(self, op: MapOp, i: int, calls: Sequence[Call], pieces: Sequence[Any]) -> Value:
         """One result from those of all calls."""
@@ -154,6 +110,80 @@ def _all_packed(op: MapOp, operands: Sequence[Value]) -> bool:
     """Whether all arrays that a map reads are packed."""
     types = zip(operands, op.operand_types, strict=True)
     return all(isinstance(v, PackedView) for v, t in types if isinstance(t, TreeType) and not t.is_per_leaf)
+
+
+class _Inputs:
+    """What a call reads: its tensors, the first tensor of each array, and what the handler is told about them."""
+
+    def __init__(self, call: Call, operands: Sequence[Value]) -> None:
+        self.tensors: list[Value] = []
+        self.first: list[int] = []
+        self._elements: list[int] = []
+        self._tables = _Tables()
+        for value in call.kernel.spec.values:
+            operand = operands[value.operand]
+            if isinstance(operand, Element):
+                self._elements.append(operand.index)
+                self.tensors.append(operand.vector)
+            else:
+                self._elements.append(-1)
+                self.tensors.append(_rows(operand, call.leaves) if value.per_leaf else operand)
+        for array in call.kernel.spec.arrays:
+            self.first.append(len(self.tensors))
+            operand = operands[array.operand]
+            if isinstance(operand, PackedView):
+                self._tables.add([operand.places[i][0] for i in call.leaves])
+                self.tensors.append(operand.buffer.tensor)
+            else:
+                self._tables.add(None)
+                self.tensors += [operand[i] for i in call.leaves]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return self._tables.attributes | {"value_element": self._elements}
+
+
+class _Results:
+    """What a call gives: the types of its tensors, stored ones first, and the input that each overwrites."""
+
+    def __init__(
+        self, op: MapOp, call: Call, leaves: Sequence[Leaf], operands: Sequence[Value], first: Sequence[int]
+    ) -> None:
+        kernel, chosen = call.kernel, [leaves[i] for i in call.leaves]
+        self.types: list[ir.Type] = []
+        self.aliases: dict[int, int] = {}
+        self._kept = [result.kept for result in kernel.spec.results]
+        self._spans: dict[int, slice] = {}
+        self._views: dict[int, PackedView] = {}
+        for i in sorted(
+            range(len(kernel.spec.results)), key=lambda i: kernel.spec.results[i].kind is not Combiner.NONE
+        ):
+            result, type_, start = kernel.spec.results[i], op.result_types[i], len(self.types)
+            element = element_type(type_)
+            target = operands[kernel.spec.arrays[result.writes].operand] if result.writes >= 0 else None
+            if isinstance(target, PackedView):
+                self._views[i] = target
+                self.types.append(target.buffer.tensor.type)
+            elif result.kept >= 0:
+                assert isinstance(type_, TreeType)
+                self.types += [tensor(leaf.shape_of(type_.extent.data), element) for leaf in chosen]
+            else:
+                self.types.append(tensor([len(chosen)] if result.kept == -1 else [], element))
+            if result.writes >= 0:
+                self.aliases.update({k: first[result.writes] + k - start for k in range(start, len(self.types))})
+            self._spans[i] = slice(start, len(self.types))
+
+    def values(self, tensors: Sequence[Value]) -> list[Value]:
+        """The results of the map from the tensors of the call; a packed buffer gets its new tensor."""
+        out: list[Value] = []
+        for i, kept in enumerate(self._kept):
+            piece = tensors[self._spans[i]]
+            if i in self._views:
+                self._views[i].buffer.tensor = piece[0]
+                out.append(self._views[i])
+            else:
+                out.append(piece if kept >= 0 else piece[0])
+        return out
 
 
 class _Tables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +17,10 @@ from xdsl.ir import Attribute, Operation
 from optcc.dtypes import dtype_of
 from optcc.interpret.rounding import LOW_BITS
 from optcc.interpret.scalar_ops import CASTS
+from optcc.lowering.backend import Tensor
+from optcc.lowering.stablehlo.registry import STABLEHLO
 
-Value = Any
-
-_BINARY: dict[type[Operation], Callable[..., Value]] = {
+_BINARY: dict[type[Operation], Callable[..., Tensor]] = {
     arith.AddfOp: hlo.add,
     arith.SubfOp: hlo.subtract,
     arith.MulfOp: hlo.multiply,
@@ -41,7 +40,7 @@ _BINARY: dict[type[Operation], Callable[..., Value]] = {
     complex_dialect.CreateOp: hlo.complex,
     math.PowFOp: hlo.power,
 }
-_UNARY: dict[type[Operation], Callable[..., Value]] = {
+_UNARY: dict[type[Operation], Callable[..., Tensor]] = {
     arith.NegfOp: hlo.negate,
     complex_dialect.ImOp: hlo.imag,
     complex_dialect.ReOp: hlo.real,
@@ -72,7 +71,7 @@ def tensor(shape: Sequence[int], type_: Attribute) -> ir.Type:
     return ir.RankedTensorType.get(list(shape), element(type_))
 
 
-def broadcast(value: Value, shape: Sequence[int]) -> Value:
+def broadcast(value: Tensor, shape: Sequence[int]) -> Tensor:
     """A 0-d tensor at every element of a shape, or one of the shape's rank along its axes of size 1."""
     type_ = ir.RankedTensorType(value.type)
     if list(type_.shape) == list(shape):
@@ -81,54 +80,77 @@ def broadcast(value: Value, shape: Sequence[int]) -> Value:
     return hlo.broadcast_in_dim(result, value, ir.DenseI64ArrayAttr.get(list(range(type_.rank))))
 
 
-def _common_shape(args: Sequence[Value]) -> list[int]:
+def _common_shape(args: Sequence[Tensor]) -> list[int]:
     """The shape that tensors of one rank, or of none, broadcast to."""
     shapes = [list(ir.RankedTensorType(a.type).shape) for a in args]
     rank = max(map(len, shapes))
     return [next((n for n in sizes if n != 1), 1) for sizes in zip(*(s for s in shapes if len(s) == rank), strict=True)]
 
 
-def constant(value: float, type_: Attribute) -> Value:
+def constant(value: float, type_: Attribute) -> Tensor:
     """A 0-d constant."""
     array = np.asarray(value, dtype_of(type_))
     return mlir.ir_constant(array)
 
 
-def vector_constant(values: Sequence[float], type_: Attribute) -> Value:
+def vector_constant(values: Sequence[float], type_: Attribute) -> Tensor:
     """A 1-d constant."""
     return mlir.ir_constant(np.asarray(values, dtype_of(type_)))
 
 
-def emit(op: Operation, args: Sequence[Value]) -> Value:
-    """Emit one scalar op; operands that are 0-d or have axes of size 1 are broadcast where another has not.
+def emit(op: Operation, args: Sequence[Tensor]) -> Tensor:
+    """Emit one scalar op of a body; operands that are 0-d or have axes of size 1 are broadcast where another has not.
 
-    Raises NotImplementedError for an op without a rule.
+    Raises MissingRuleError for an op without a rule.
     """
-    if isinstance(op, arith.ConstantOp):
-        assert isinstance(op.value, FloatAttr | IntegerAttr)
-        return constant(op.value.value.data, op.result.type)
-    shape = _common_shape(args)
-    if isinstance(op, arith.SelectOp):
-        # A 0-d predicate may stay as it is.
-        predicate = args[0] if not ir.RankedTensorType(args[0].type).rank else broadcast(args[0], shape)
-        return hlo.select(predicate, broadcast(args[1], shape), broadcast(args[2], shape))
-    args = [broadcast(a, shape) for a in args]
-    if type(op) in _BINARY:
-        return _BINARY[type(op)](*args)
-    if type(op) in _UNARY:
-        return _UNARY[type(op)](*args)
-    if isinstance(op, arith.TruncFOp):
-        return round_to(args[0], op.result.type)
-    if isinstance(op, CASTS):
-        return hlo.convert(tensor(shape, op.results[0].type), args[0])
-    if isinstance(op, arith.CmpfOp):
-        return _compare_floats(op.predicate.value.data, *args)
-    if isinstance(op, arith.CmpiOp):
-        return _compare(_CMPI[op.predicate.value.data], "SIGNED", *args)
-    raise NotImplementedError(f"'{op.name}' has no lowering to StableHLO")
+    # A 0-d predicate may stay as it is.
+    start = 1 if isinstance(op, arith.SelectOp) and not ir.RankedTensorType(args[0].type).rank else 0
+    shape = _common_shape(args) if args else []
+    return STABLEHLO.run_scalar(op, [*args[:start], *(broadcast(a, shape) for a in args[start:])])
 
 
-def round_to(value: Value, type_: Attribute) -> Value:
+@STABLEHLO.register_scalar(arith.ConstantOp)
+def _constant(op: arith.ConstantOp, args: Sequence[Tensor]) -> Tensor:
+    assert isinstance(op.value, FloatAttr | IntegerAttr)
+    return constant(op.value.value.data, op.result.type)
+
+
+@STABLEHLO.register_scalar(arith.SelectOp)
+def _select(op: arith.SelectOp, args: Sequence[Tensor]) -> Tensor:
+    return hlo.select(*args)
+
+
+@STABLEHLO.register_scalar(*_BINARY)
+def _binary(op: Operation, args: Sequence[Tensor]) -> Tensor:
+    return _BINARY[type(op)](*args)
+
+
+@STABLEHLO.register_scalar(*_UNARY)
+def _unary(op: Operation, args: Sequence[Tensor]) -> Tensor:
+    return _UNARY[type(op)](*args)
+
+
+@STABLEHLO.register_scalar(arith.TruncFOp)
+def _round(op: arith.TruncFOp, args: Sequence[Tensor]) -> Tensor:
+    return round_to(args[0], op.result.type)
+
+
+@STABLEHLO.register_scalar(*(cast for cast in CASTS if cast is not arith.TruncFOp))
+def _convert(op: Operation, args: Sequence[Tensor]) -> Tensor:
+    return hlo.convert(tensor(ir.RankedTensorType(args[0].type).shape, op.results[0].type), args[0])
+
+
+@STABLEHLO.register_scalar(arith.CmpfOp)
+def _compare_two_floats(op: arith.CmpfOp, args: Sequence[Tensor]) -> Tensor:
+    return _compare_floats(op.predicate.value.data, *args)
+
+
+@STABLEHLO.register_scalar(arith.CmpiOp)
+def _compare_two_integers(op: arith.CmpiOp, args: Sequence[Tensor]) -> Tensor:
+    return _compare(_CMPI[op.predicate.value.data], "SIGNED", *args)
+
+
+def round_to(value: Tensor, type_: Attribute) -> Tensor:
     """Round to a narrower float, as `optcc.interpret.rounding` does and for its reasons."""
     source = ir.RankedTensorType(value.type)
     target = tensor(source.shape, type_)
@@ -140,7 +162,7 @@ def round_to(value: Value, type_: Attribute) -> Value:
     return hlo.convert(target, hlo.reduce_precision(value, info.nexp, info.nmant))
 
 
-def _to_odd(value: Value) -> Value:
+def _to_odd(value: Tensor) -> Tensor:
     """A float64 with the digits of a float32, so that going by way of that rounds once."""
     source = ir.RankedTensorType(value.type)
     integers = ir.RankedTensorType.get(source.shape, ir.IntegerType.get_unsigned(64))
@@ -150,7 +172,7 @@ def _to_odd(value: Value) -> Value:
     return hlo.bitcast_convert(source, hlo.and_(marked, hlo.not_(low)))
 
 
-def _compare(direction: str, kind: str, lhs: Value, rhs: Value) -> Value:
+def _compare(direction: str, kind: str, lhs: Tensor, rhs: Tensor) -> Tensor:
     return hlo.compare(
         lhs,
         rhs,
@@ -159,7 +181,7 @@ def _compare(direction: str, kind: str, lhs: Value, rhs: Value) -> Value:
     )
 
 
-def _compare_floats(predicate: int, lhs: Value, rhs: Value) -> Value:
+def _compare_floats(predicate: int, lhs: Tensor, rhs: Tensor) -> Tensor:
     if predicate == 8:  # ueq: neither less nor greater
         return hlo.not_(hlo.or_(_compare("LT", "FLOAT", lhs, rhs), _compare("GT", "FLOAT", lhs, rhs)))
     return _compare(_CMPF[predicate], "FLOAT", lhs, rhs)

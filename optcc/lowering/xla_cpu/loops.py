@@ -57,6 +57,12 @@ def plan(op: MapOp, overwritten: Sequence[int | None]) -> list[XlaLoop]:
     return _ordered(op, kernels, overwritten)
 
 
+def as_one_loop(op: MapOp) -> XlaLoop:
+    """All results of a map in one loop."""
+    ops = tuple(inner for inner in op.block.ops if inner is not op.yields)
+    return XlaLoop(tuple(range(len(op.outputs))), ops, ())
+
+
 def _kernel(op: MapOp, results: tuple[int, ...], stored: list[int], overwritten: Sequence[int | None]) -> XlaLoop:
     roots = [op.yields.arguments[i] for i in results]
     sources = [i for i in stored if i not in results and _is_kept_apart(op, op.yields.arguments[i])]

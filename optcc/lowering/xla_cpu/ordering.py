@@ -9,12 +9,11 @@ from jax.interpreters import mlir
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
 
+from optcc.lowering.backend import Tensor
 from optcc.lowering.stablehlo.scalar_ops import broadcast
 
-Value = Any
 
-
-def order_after(values: list[Value], first: Value) -> list[Value]:
+def order_after(values: list[Tensor], first: Tensor) -> list[Tensor]:
     """Make one of the values depend on `first`, without changing it: or-ing zero bits into it that XLA cannot see.
 
     A 0-d value is taken if there is one, so that nothing is added per element.
@@ -24,7 +23,7 @@ def order_after(values: list[Value], first: Value) -> list[Value]:
     return values
 
 
-def force_async_dispatch(value: Value) -> Value:
+def force_async_dispatch(value: Tensor) -> Tensor:
     """A vector that depends on the first element of a tensor and takes more than a thousand flops, in well under 1 us.
 
     A computation of fewer flops XLA:CPU runs in the thread that dispatches it, which then waits for the end, and a
@@ -38,7 +37,7 @@ def force_async_dispatch(value: Value) -> Value:
     return hlo.add(hlo.multiply(total, total), base)
 
 
-def _first(value: Value) -> Value:
+def _first(value: Tensor) -> Tensor:
     """The first element of a tensor, 0-d."""
     type_ = ir.RankedTensorType(value.type)
     if not type_.rank:
@@ -47,7 +46,7 @@ def _first(value: Value) -> Value:
     return hlo.reshape(ir.RankedTensorType.get([], type_.element_type), hlo.slice(value, zeros, ones, ones))
 
 
-def _bits(value: Value) -> tuple[Value, int]:
+def _bits(value: Tensor) -> tuple[Tensor, int]:
     """The bits of a tensor as unsigned integers, and their number."""
     type_ = ir.RankedTensorType(value.type)
     width = _width(type_)
@@ -55,7 +54,7 @@ def _bits(value: Value) -> tuple[Value, int]:
     return (value if type_ == unsigned else hlo.bitcast_convert(unsigned, value)), width
 
 
-def _cost(value: Value) -> tuple[bool, int]:
+def _cost(value: Tensor) -> tuple[bool, int]:
     """What comes first is cheapest to tie: a number before a predicate, fewer dimensions before more."""
     type_ = ir.RankedTensorType(value.type)
     return _width(type_) == 1, type_.rank
@@ -66,14 +65,14 @@ def _width(type_: Any) -> int:
     return type_.element_type.width
 
 
-def _hidden_zero(value: Value) -> Value:
+def _hidden_zero(value: Tensor) -> Tensor:
     """A 0-d zero that depends on the first element: its highest bit, shifted right until nothing is left."""
     bits, width = _bits(_first(value))
     amount = mlir.ir_constant(np.asarray(width - 1, np.dtype(f"uint{width}")))
     return hlo.shift_right_logical(hlo.shift_right_logical(bits, amount), amount)
 
 
-def _or_zero(value: Value, zero: Value) -> Value:
+def _or_zero(value: Tensor, zero: Tensor) -> Tensor:
     type_ = ir.RankedTensorType(value.type)
     bits, width = _bits(value)
     zero = hlo.convert(ir.RankedTensorType.get([], ir.IntegerType.get_unsigned(width)), zero)

@@ -51,11 +51,11 @@ class Nest:
     """The dimensions of the iteration space, and where arrays that keep only some of them have their elements."""
 
     def __init__(
-        self, builder: Builder, begin: Value, end: Value, sizes: Sequence[Value], kept: set[int], lanes: int = 0
+        self, builder: Builder, run: tuple[Value, Value], sizes: Sequence[Value], kept: set[int], lanes: int = 0
     ) -> None:
         self.builder = builder
         self.lanes = lanes
-        self.bounds = [(begin, end), *((I64(0), size) for size in sizes[1:])]
+        self.bounds = [run, *((I64(0), size) for size in sizes[1:])]
         self.rank = len(sizes)
         self.strides = {mask: self._strides(mask, sizes) for mask in kept}
 
@@ -73,27 +73,25 @@ class Nest:
         """Whether the innermost dimension is among those of a mask."""
         return bool(mask >> (self.rank - 1) & 1)
 
-    def run(
-        self,
-        before_inner: Callable[[], None],
-        inner: Callable[[dict[int, Value]], None],
-        after_inner: Callable[[dict[int, Value]], None],
-    ) -> None:
-        """Emit the loops; the functions get the offset of the element, or of the row, for each mask."""
+    def run(self, folds: Sequence[Fold], inner: Callable[[dict[int, Value]], None]) -> None:
+        """Emit the loops around `inner`, which gets the offset of the element for each mask and feeds the folds."""
 
         def level(d: int, offsets: dict[int, Value]) -> None:
-            if d == self.rank - 1:
-                before_inner()
-            with loop(self.builder, *self.bounds[d], lanes=self.lanes if d == self.rank - 1 else 0) as index:
+            innermost = d == self.rank - 1
+            for fold in folds if innermost else ():
+                fold.before_row()
+            with loop(self.builder, *self.bounds[d], lanes=self.lanes if innermost else 0) as index:
                 below = {mask: self._advance(mask, d, offset, index) for mask, offset in offsets.items()}
-                if d == self.rank - 1:
+                if innermost:
                     inner(below)
                 else:
                     level(d + 1, below)
-            if d == self.rank - 1:
-                after_inner(offsets)
+            for fold in folds if innermost else ():
+                fold.after_row(offsets)
 
         level(0, {mask: I64(0) for mask in self.strides})
+        for fold in folds:
+            fold.finish()
 
     def _advance(self, mask: int, d: int, offset: Value, index: Value) -> Value:
         stride = self.strides[mask][d]
