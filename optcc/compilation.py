@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from optcc import base
-from optcc.errors import message
 from optcc.formula.definition import definition_of
+from optcc.pass_through import set_aside
 
 if TYPE_CHECKING:
     from xdsl.passes import ModulePass
@@ -21,9 +21,11 @@ def compile(  # noqa: A001
     *,
     backend: str = "auto",
     layout: str = "tree",
-    target: None = None,
+    target: str | None = None,
     examples: int = 1,
     pipeline: str | Sequence[ModulePass] = "step",
+    extra_args: Mapping[str, Any] | None = None,
+    grads: base.Updates | None = None,
 ) -> CompiledOptimizer:
     """Compile a gradient transformation for parameters of given shapes and dtypes.
 
@@ -32,29 +34,39 @@ def compile(  # noqa: A001
       params: a pytree of arrays or of ``jax.ShapeDtypeStruct``; only structure, shapes and dtypes are used.
       backend: ``"native"`` for optcc's own kernels on CPU, ``"stablehlo"`` for XLA's, ``"auto"`` for native ones where
         they are available; `CompiledOptimizer.report` says what each sweep runs on.
-      layout: ``"tree"`` for states as Optax has them, ``"packed"`` for one array for each field and dtype, ``"auto"``
-        to pack where an array for each leaf would cost more than its bytes.
+      layout: ``"tree"`` for states as Optax has them, ``"packed"`` for one array for each field and dtype,
+        ``"tiled"`` for such arrays in which each leaf starts a tile, for accelerators; ``"auto"`` to pack where an
+        array for each leaf would cost more than its bytes.
       examples: how many examples the gradients have, for a ``tx`` that takes those of single examples.
-      target: None, for the device that JAX runs on; other targets are not there yet.
+      target: what `hlo`, `stablehlo`, `executable` and `report` are of: by default the device that JAX runs on,
+        ``"cpu"``, or a card that need not be there, such as ``"cuda:h100"`` or ``"tpu:v5e"``. Running is not affected.
       pipeline: the passes of the step: as text, such as ``"my-pass,step"``, or a sequence of passes. `update` runs the
         same ones but `apply-updates`.
+      extra_args: what `step` will be given beside gradients, state and parameters, by name: pytrees of arrays or of
+        ``jax.ShapeDtypeStruct``. Only reports need it; a step with other extra arguments is compiled when it is met.
 
-    Raises TypeError for a ``tx`` that is no pair and for parameters that are no real floats, and PipelineError for a
-    pipeline that is malformed, or that `step` cannot do with.
+      grads: a pytree of arrays or of ``jax.ShapeDtypeStruct`` with the dtypes of the gradients, by default those of the
+        parameters. Only reports need it; a step with gradients of other dtypes is compiled when it is met.
+
+    Raises TypeError for a ``tx`` that is no pair, for a hyperparameter that is no number and for parameters that are no
+    real floats unless they are masked, TreeMismatchError for ``grads`` of other shapes, PipelineError for a pipeline
+    that is malformed, or that `step` cannot do with, and TargetError for an unknown target. Where the compiler for a
+    target is not installed, the methods that need it raise TargetError.
     """
-    if target is not None:
-        raise NotImplementedError(message(f"target {target!r} is not supported yet", fix="leave target out"))
     from optcc.passes.registry import passes_of_step
     from optcc.program.arrays import shapes_of
     from optcc.runtime.optimizer import CompiledOptimizer
 
     return CompiledOptimizer(
         definition_of(tx),
-        shapes_of(params),
+        shapes_of(set_aside(params)),
         examples=examples,
         backend=backend,
         layout=layout,
         pipeline=passes_of_step(pipeline),
+        extra_args=shapes_of(dict(extra_args)) if extra_args else None,
+        grads=grads,
+        target=target,
     )
 
 
@@ -64,6 +76,7 @@ def compile_module(
     *,
     backend: str = "auto",
     pipeline: str | Sequence[ModulePass] = "",
+    target: str | None = None,
 ) -> CompiledOptimizer:
     """Compile a module of the dialect, for instance one that `CompiledOptimizer.ir` gave and that was edited.
 
@@ -75,6 +88,7 @@ def compile_module(
       params: a pytree of arrays or of ``jax.ShapeDtypeStruct`` that fits the slots of the role `params`.
       backend: as in `compile`.
       pipeline: passes to run on the module first: none for the stage ``"sweeps"``, ``"step"`` for ``"optim"``.
+      target: as in `compile`.
 
     Raises SourceError for text that is no valid module, TreeMismatchError for other parameters, and ValueError for a
     module that cannot be run: without places, with an opaque call, or with hyperparameters that are not lifted.
@@ -86,6 +100,7 @@ def compile_module(
 
     shapes = shapes_of(params)
     program = program_of_text(text, shapes)
-    compiled = CompiledOptimizer(program, shapes, backend=backend, pipeline=passes_of(pipeline) if pipeline else ())
+    passes = passes_of(pipeline) if pipeline else ()
+    compiled = CompiledOptimizer(program, shapes, backend=backend, pipeline=passes, target=target)
     check_runnable(compiled.staged.program)
     return compiled

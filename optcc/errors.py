@@ -46,5 +46,13 @@ class TreeMismatchError(OptccError, ValueError):
     """Arrays that do not fit the parameters the optimizer was made for."""
 
 
+class DonationError(OptccError, RuntimeError):
+    """An array that a step cannot be given: its buffer was donated before, or is given twice."""
+
+
 class MissingRuleError(OptccError, NotImplementedError):
     """An op that the interpreter cannot evaluate, or that a backend cannot lower."""
+
+
+class TargetError(OptccError, ValueError):
+    """A target that there is not, or one whose compiler is not installed."""

@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parent / "eight_devices"
 def test_on_eight_devices():
     """`--import-mode=importlib` and the warnings as errors are the settings of all tests; the folder is one process."""
     flags = "--xla_force_host_platform_device_count=8"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(FOLDER / "shard_map_and_meshes.py")]
+    files = [str(FOLDER / name) for name in ("shard_map_and_meshes.py", "states.py")]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     result = subprocess.run(
         command,
         capture_output=True,

@@ -47,6 +47,19 @@ _examples_option = click.option(
     metavar="N",
     help="How many examples the gradients have, for an optimizer that takes those of single examples, as dpsgd does.",
 )
+_target_option = click.option(
+    "--target",
+    metavar="TARGET",
+    help="What stablehlo, hlo and report are of: cpu, or a card that need not be there, such as cuda:h100 or tpu:v5e; "
+    "by default the device that JAX finds.",
+)
+_layout_option = click.option(
+    "--layout",
+    type=click.Choice(["tree", "packed", "tiled", "auto"]),
+    default="tree",
+    show_default=True,
+    help="How the state is kept; tiled, parameters and gradients are, too.",
+)
 _pipeline_option = pipeline_option(default="step", passes_of="of the step")
 _output_option = click.option("-o", "output", metavar="FILE", help="Where to write; default standard output.")
 
@@ -75,6 +88,8 @@ class CompileError(OptccError):
 @_pipeline_option
 @pass_options
 @backend_option
+@_target_option
+@_layout_option
 @_examples_option
 @_output_option
 @click.pass_context
@@ -86,6 +101,8 @@ def compile_command(
     diff: tuple[str, str] | None,
     pipeline: str,
     backend: str,
+    target: str | None,
+    layout: str,
     examples: int,
     output: str | None,
     **rest: Any,
@@ -107,7 +124,8 @@ def compile_command(
     options = PassOptions(**rest)
     with wide_enough(shapes), Phases(PHASES, quiet=options.prints) as phases:
         phases.enter("build")
-        compiled = make(shapes, backend=backend, examples=examples, pipeline=passes)
+        given = {"backend": backend, "layout": layout, "examples": examples, "target": target}
+        compiled = make(shapes, pipeline=passes, **given)
         phases.enter("passes")
         _run_passes(compiled, options)
         if not diff:
@@ -125,6 +143,8 @@ def compile_command(
 @params_option
 @_pipeline_option
 @backend_option
+@_target_option
+@_layout_option
 @_examples_option
 @_output_option
 @click.pass_context
@@ -187,8 +207,10 @@ def optimizer_or_module(source: str) -> Callable[..., CompiledOptimizer]:
 
     _, text = read_text(source)
 
-    def make(shapes: Any, *, examples: int, **options: Any) -> CompiledOptimizer:
+    def make(shapes: Any, *, examples: int, layout: str = "tree", **options: Any) -> CompiledOptimizer:
         del examples
+        if layout != "tree":
+            raise CompileError(message("the layout of a module is in its slots", "--layout", "leave --layout out"))
         return _as_user_error(lambda: compile_module(text, shapes, **options))
 
     return make

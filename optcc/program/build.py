@@ -88,18 +88,19 @@ def build_update(
     state: Any,
     params: Any | None = None,
     extra_args: Any | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Program:
     """A program with `@update`, which transforms updates.
 
-    All but `layout` are pytrees of shapes and dtypes, and `state` has that layout. Raises TypeError for a gradient
-    that is neither float nor complex.
+    All but `layout` are pytrees of shapes and dtypes, and `state` has that layout; `functions` are those extra
+    arguments that are no arrays. Raises TypeError for a gradient that is neither float nor complex.
     """
-    given = _Given(definition, layout, updates, state, params, extra_args)
+    given = _Given(definition, layout, updates, state, params, extra_args, functions or {})
     return _with_groups_apart(lambda apart: _build_update(given, apart, _Module()))
 
 
-def build_program(definition: Definition, params: Any, updates: Any) -> Program:
-    """A program with `@init` and `@update` for parameters and gradients, pytrees of shapes and dtypes.
+def build_program(definition: Definition, params: Any, updates: Any, extra_args: Any | None = None) -> Program:
+    """A program with `@init` and `@update` for parameters, gradients and extra arguments, pytrees of shapes and dtypes.
 
     In both functions the same leaves form a group, so that a pass finds each slot of the state in both.
     """
@@ -108,7 +109,7 @@ def build_program(definition: Definition, params: Any, updates: Any) -> Program:
         module = _Module()
         init, layout = build_init(definition, params, module)
         state = init.init.shapes(Role.STATE, results=True)
-        given = _Given(definition, layout, updates, state, params, None)
+        given = _Given(definition, layout, updates, state, params, extra_args, {})
         signatures = _all_signatures(given, apart)
         if _groups(signatures) != _groups([(name_of(np.dtype(x.dtype)),) for x in jax.tree.leaves(fast_of(params))]):
             # A state of several dtypes parts the leaves further than the parameters do.
@@ -139,6 +140,7 @@ class _Given:
     state: Any
     params: Any | None
     extra_args: Any | None
+    functions: Mapping[str, Callable[..., Any]]
 
     @property
     def like(self) -> Any:
@@ -178,7 +180,7 @@ def _build_update(given: _Given, apart: Apart, module: _Module) -> Program:
     old_state = layout.fill_values([value for value, _ in pairs])
     weights = [np.dtype(x.dtype) for x in jax.tree.leaves(fast_of(params))]
     tree = None if params is None else f.params_argument(params, root, _by_group(root, weights))
-    b.extra_args = f.extra_arguments(given.extra_args)
+    b.extra_args, b.extra_functions = f.extra_arguments(given.extra_args), given.functions
     new_updates, new_state = b.apply(None, definition, gradients, old_state, tree)
     new = StateLayout(new_state)
     if new.structure != layout.structure:
@@ -238,12 +240,13 @@ class _Module:
         self.leaf_sets = LeafSets(self.block)
         self.bindings: dict[str, Any] = {}
         self.callables: dict[str, Callable[..., Any]] = {}
+        self.zeroed: set[int] = set()
 
     def program(self, structures: Mapping[Role, PyTreeDef], returned: Mapping[Role, PyTreeDef]) -> Program:
         """The finished program."""
         self.leaf_sets.finish()
         self.op.verify()
-        return Program(self.op, structures, returned, self.bindings, self.callables)
+        return Program(self.op, structures, returned, self.bindings, self.callables, frozenset(self.zeroed))
 
 
 class _Function:
@@ -254,7 +257,7 @@ class _Function:
         self.block = Block()
         self.function = FuncOp(name, ((), ()), Region(self.block))
         module.block.add_op(self.function)
-        self.builder = Builder(module.leaf_sets.for_function(), self.block, root, module.bindings, module.callables)
+        self.builder = Builder(module.leaf_sets.for_function(), self.block, root, module)
         self.inputs: list[Slot] = []
         self.outputs: list[Slot] = []
         self.values: list[SSAValue] = []
@@ -284,10 +287,10 @@ class _Function:
         return {name: made[name] for name in extra_args}
 
     def updates_result(self, updates: Any, root: GroupedLeaves) -> PyTreeDef:
-        """Return the updates, which have the structure of the parameters; that structure."""
+        """Return the updates, which have the structure of the parameters, but for a measurement; their structure."""
         if not isinstance(updates, LookaheadParams):
             self.result(Role.UPDATES, (), updates, range(len(updates.leaf_set.leaves)))
-            return root.structure
+            return root.structure if updates.leaf_set.root == root.root else updates.leaf_set.structure
         count = len(root.leaves)
         for i, (name, tree) in enumerate(zip(updates._fields, updates, strict=True)):
             self.result(Role.UPDATES, (name,), tree, range(i * count, (i + 1) * count))

@@ -36,6 +36,8 @@ class Program:
     """The values of hyperparameters that were given as arrays, by name; numbers are defaults in the module."""
     callables: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """The functions behind the module's opaque calls, by callee."""
+    zeroed: frozenset[int] = frozenset()
+    """The places of leaves that pass through `@update` and whose updates are zeros; see `optcc.pass_through`."""
 
     def with_module(self, module: ModuleOp) -> Program:
         """The same program at another stage of its module."""

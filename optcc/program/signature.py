@@ -20,7 +20,7 @@ from xdsl.ir import Attribute
 from optcc.dialect import KeyType, Role, Slot, Storage, TreeType, argument_slots, leaf_set, result_slots
 from optcc.dtypes import dtype_of
 from optcc.errors import message
-from optcc.program.storage import Packing
+from optcc.program.storage import ALIGNMENT, TILE, Packing
 
 ROLES = (Role.UPDATES, Role.PARAMS, Role.STATE, Role.EXTRA)
 """The order in which the caller's pytrees lie in a flat list of arrays, on the way in and on the way out."""
@@ -44,7 +44,7 @@ class Binding:
     @cached_property
     def packing(self) -> Packing | None:
         """Where the leaves are in the one array that holds them, None if each has an array of its own."""
-        return Packing.of(self.shapes) if self.slot.storage is Storage.PACKED else None
+        return packing_of(self.slot.storage, self.shapes)
 
     @property
     def is_one_array(self) -> bool:
@@ -57,9 +57,16 @@ class Binding:
         if self.key:
             return [jax.eval_shape(lambda: jax.random.key(0, impl=self.key))]
         if self.packing is not None:
-            return [jax.ShapeDtypeStruct((self.packing.size,), self.dtype)]
+            return [jax.ShapeDtypeStruct(self.packing.array_shape, self.dtype)]
         made: dict[tuple[int, ...], jax.ShapeDtypeStruct] = {}  # thousands of leaves have few shapes
         return [made.setdefault(s, jax.ShapeDtypeStruct(s, self.dtype)) for s in self.shapes]
+
+
+def packing_of(storage: Storage, shapes: Sequence[tuple[int, ...]]) -> Packing | None:
+    """Where arrays of some shapes are in the one array of a storage, None if each is an array of its own."""
+    if storage is Storage.TREE:
+        return None
+    return Packing.of(shapes, TILE if storage is Storage.TILED else ALIGNMENT)
 
 
 class Signature:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from optcc.formula.values import GroupedLeaves, Key, Scalar, Tree, Zipped
+from optcc.formula.values import GroupedLeaves, Key, Scalar, Scattered, Tree, Zipped
 from optcc.program.arrays import PyTreeDef, path_name
 
 Value = Tree | Scalar | Key
@@ -35,7 +35,9 @@ class StateLayout:
         for keys, value in pairs:
             path = tuple(path_name((key,)) for key in keys)
             if isinstance(value, Zipped):
-                named += [((*path, str(i)), tree) for i, tree in enumerate(value.trees)]
+                named += [((*path, str(i)), tree) for i, tree in enumerate(value.values)]
+            elif isinstance(value, Scattered):
+                named += [((*path, *inner), one) for inner, one in zip(value.paths, value.values, strict=True)]
             else:
                 named.append((path, value))
         # Numbers in the place of arrays show where each array comes to stand.
@@ -63,13 +65,13 @@ class StateLayout:
     def fill_values(self, values: Sequence[Value]) -> Any:
         """A state of builder values, one for each slot."""
         rest = iter(values)
-        return jax.tree.unflatten(
-            self.structure,
-            [
-                Zipped(value.whole, _trees(rest, len(value.trees))) if isinstance(value, Zipped) else next(rest)
-                for value in self._values
-            ],
-        )
+
+        def fill(value: Any) -> Any:
+            if isinstance(value, Zipped | Scattered):
+                return value.with_values(islice(rest, len(value.values)))
+            return next(rest)
+
+        return jax.tree.unflatten(self.structure, [fill(value) for value in self._values])
 
     def fill(self, parts: Sequence[Sequence[Any]]) -> Any:
         """A state with `parts` as the arrays of its slots; the inverse of `arrays`."""
@@ -77,19 +79,18 @@ class StateLayout:
         return jax.tree.unflatten(self.structure, [_fill(value, rest) for value in self._values])
 
 
-def _trees(values: Iterator[Value], count: int) -> tuple[Tree, ...]:
-    taken = tuple(islice(values, count))
-    assert all(isinstance(value, Tree) for value in taken)
-    return taken  # type: ignore[return-value]
-
-
 def _fill(value: Any, parts: Any) -> Any:
     if isinstance(value, Zipped):
         lists: dict[int, list[Any]] = {leaf: [] for leaf in value.whole.leaves}
-        for tree in value.trees:
+        for tree in value.values:
             for leaf, array in zip(tree.leaf_set.leaves, next(parts), strict=True):
                 lists[leaf].append(array)
         return _unflatten(value.whole, list(lists.values()))
+    if isinstance(value, Scattered):
+        placed: dict[int, Any] = {}
+        for places in value.places:
+            placed.update(zip(places, next(parts), strict=True))
+        return jax.tree.unflatten(value.structure, [placed[i] for i in range(len(placed))])
     part = next(parts)
     return _unflatten(value.leaf_set, part) if isinstance(value, Tree) else part[0]
 
@@ -99,4 +100,4 @@ def _unflatten(leaf_set: GroupedLeaves, leaves: Sequence[Any]) -> Any:
 
 
 def _is_value(x: Any) -> bool:
-    return isinstance(x, Tree | Scalar | Key | Zipped)
+    return isinstance(x, Tree | Scalar | Key | Zipped | Scattered)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from io import StringIO
 from typing import TYPE_CHECKING
 
-import jax
 from rich.console import Console
 from rich.table import Table
 
 from optcc.dialect import SweepOp
 from optcc.lowering.native.calls import why_not_native
 from optcc.report.cost import Cost, cost_of
+from optcc.report.hlo import collectives, kernel_count, kernels
 from optcc.runtime.backends import why_no_native_calls
+from optcc.targets import platform_of
 
 if TYPE_CHECKING:
     from optcc.runtime.optimizer import CompiledOptimizer
-
-_FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 
 
 def report_text(compiled: CompiledOptimizer) -> str:
@@ -71,23 +69,55 @@ def _bytes_line(cost: Cost) -> str:
 def _executable(compiled: CompiledOptimizer, cost: Cost) -> list[str]:
     stats = compiled.executable.memory_analysis()
     expected = compiled.donated_bytes
-    kernels = kernel_count(compiled.hlo())
     lines = [
         *_backends(compiled),
-        f"kernels:         {kernels} (instructions of XLA's entry computation that run)",
+        *_kernels(compiled),
         f"aliased:         {_size(stats.alias_size_in_bytes)} of {_size(expected)} of state and parameters",
         f"temporaries:     {_size(stats.temp_size_in_bytes)}",
+        *_roofline(compiled, cost),
     ]
     notes = [f"sweep {i} writes '{name}' to an array of its own" for i, s in enumerate(cost.sweeps) for name in s.fresh]
-    notes += [f"opaque call '{name}': its traffic is not counted, and no sweep spans it" for name in cost.barriers]
+    for name in cost.barriers:
+        notes.append(f"opaque call '{name}': its traffic is not counted, and no sweep spans it")
+        why = getattr(compiled.program.callables.get(name), "why", "")
+        notes += [f"  it was not imported: {why}"] if why else []
     if stats.alias_size_in_bytes < expected:
         notes.append(f"{_size(expected - stats.alias_size_in_bytes)} of donated buffers are not reused")
     return lines + ([""] + [f"note: {note}" for note in notes] if notes else [])
 
 
+def _kernels(compiled: CompiledOptimizer) -> list[str]:
+    """The instructions that run, and the collectives if there are any."""
+    text = compiled.hlo()
+    fusions = f", {kernels(text)['fusion']} of them fusions" if compiled.target else ""
+    lines = [f"kernels:         {kernel_count(text)} (instructions of XLA's entry computation that run{fusions})"]
+    if found := collectives(text):
+        lines.append(f"collectives:     {', '.join(f'{count} {opcode}' for opcode, count in sorted(found.items()))}")
+    return lines
+
+
+def _roofline(compiled: CompiledOptimizer, cost: Cost) -> list[str]:
+    """The least time that a step takes on the target's card, and the memory that it needs there."""
+    card = compiled.target.card if compiled.target else None
+    if card is None:
+        return []
+    stats = compiled.executable.memory_analysis()
+    # XLA tells no bytes of a program for a GPU.
+    accessed = (compiled.executable.cost_analysis() or {}).get("bytes accessed")
+    moved, source = (cost.bytes, "the sweeps'") if accessed is None else (int(accessed), "XLA's count of")
+    held = stats.argument_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+    microseconds = moved / card.bandwidth * 1e6
+    return [
+        f"target:          {card.name}: {card.bandwidth / 1e9:,.0f} GB/s, {_size(card.memory)} (the maker's figures)",
+        f"bytes accessed:  {_size(moved)}, {cost.per_parameter(moved):.1f} a parameter ({source} bytes)",
+        f"roofline:        {microseconds:,.1f} us a step at least, for these bytes at the card's full bandwidth",
+        f"memory:          {_size(held + stats.temp_size_in_bytes)} of parameters, state, gradients and temporaries",
+    ]
+
+
 def _backends(compiled: CompiledOptimizer) -> list[str]:
     """What each sweep runs on, and why where it is not a native kernel."""
-    device = jax.default_backend()
+    device = platform_of(compiled.target)
     reasons = why_not(compiled)
     native = sum(not reason for reason in reasons)
     lines = [f"backend:         {native} of {len(reasons)} sweeps native, on {device}"]
@@ -101,8 +131,10 @@ def _layout(compiled: CompiledOptimizer, all_native: bool) -> list[str]:
         return []
     slots = compiled.state_layout.slots
     leaves = sum(len(slot.positions) for slot in slots)
-    lines = [f"layout:          packed, the {leaves:,} arrays of the state in {len(slots)}"]
-    if not all_native:
+    lines = [f"layout:          {compiled.layout}, the {leaves:,} arrays of the state in {len(slots)}"]
+    if compiled.layout == "tiled":
+        lines.append("  with parameters and gradients tiled, too; in stablehlo others are copied at every step")
+    elif not all_native:
         lines.append(
             "  in stablehlo each leaf is sliced out of its buffer, and the buffer put together again, at every step,\n"
             "  unless the chain is elementwise and parameters and gradients are packed, too"
@@ -114,15 +146,8 @@ def why_not(compiled: CompiledOptimizer) -> list[str]:
     """For each sweep of `step` why it does not run as a native kernel, "" if it does."""
     function = compiled.staged.program.step.op
     sweeps = [op for op in function.body.block.ops if isinstance(op, SweepOp)]
-    everywhere = why_no_native_calls(compiled.backend)
+    everywhere = why_no_native_calls(compiled.backend, platform_of(compiled.target))
     return [everywhere or why_not_native(op) for op in sweeps]
-
-
-def kernel_count(hlo: str) -> int:
-    """Instructions of the entry computation of an HLO text that do work when it runs."""
-    entry = hlo[hlo.index("\nENTRY ") :]
-    found = re.findall(r"^\s+(?:ROOT )?%\S+ = .*?[})\]] ([a-z][\w-]*)\(", entry, flags=re.MULTILINE)
-    return sum(opcode not in _FREE for opcode in found)
 
 
 def _size(count: int) -> str:

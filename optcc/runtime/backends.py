@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import jax
-
 from optcc.errors import message
+from optcc.lowering.backend import Backend, Site
 from optcc.lowering.native.custom_calls import NativeCalls
+from optcc.lowering.native.functions import Native
+from optcc.lowering.stablehlo.functions import StableHLO
+from optcc.lowering.xla_cpu.functions import XlaCpu
 from optcc.runtime import native
 
 BACKENDS = ("auto", "native", "stablehlo")
@@ -20,20 +22,26 @@ def check_backend(backend: str) -> None:
         raise native.NativeUnavailableError(native.unavailable_reason())
 
 
-def why_no_native_calls(backend: str) -> str:
-    """Why no sweep at all runs natively here, in a sentence; empty if sweeps can."""
+def why_no_native_calls(backend: str, platform: str) -> str:
+    """Why no sweep at all runs natively on a platform, in a sentence; empty if sweeps can."""
     if backend == "stablehlo":
         return "it was asked for"
-    if jax.default_backend() != "cpu":
-        return f"there are no native kernels for {jax.default_backend()} yet"
+    if platform != "cpu":
+        return f"there are no native kernels for {platform} yet"
     return native.unavailable_reason()
 
 
-def native_calls(backend: str) -> NativeCalls | None:
-    """What emits the calls of native kernels for a backend, if it has any."""
-    if backend == "stablehlo" or not native.available():
-        return None
-    return NativeCalls(native.TARGET, _register)
+def backend_at(site: Site, backend: str, platform: str, *, partitioned: bool) -> Backend:
+    """What emits functions at a place of a module for a platform.
+
+    `partitioned` says that XLA partitions the module. It knows no way to do so with our calls: it gathers the operands
+    of a custom call, and replicates the results.
+    """
+    if platform != "cpu":
+        return StableHLO(site)
+    if backend == "stablehlo" or partitioned or not native.available():
+        return XlaCpu(site)
+    return Native(site, NativeCalls(native.TARGET, _register))
 
 
 def _register(name: str, source: str) -> None:

@@ -11,10 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from optcc.dialect import Role
-from optcc.interpret.pairs import check_matches
-from optcc.lowering.native.llvm.prefetch import bytes_ahead
+from optcc.errors import message
+from optcc.formula.definition import Definition
+from optcc.interpret.initial_state import own_arrays
+from optcc.interpret.pairs import check_matches, relevant_extra_args, split_functions
+from optcc.lowering.native.llvm.prefetch import rule
+from optcc.pass_through import set_apart
 from optcc.program.arrays import keys_to_data, shapes_of
-from optcc.program.program import Function
+from optcc.program.program import Function, Program
 from optcc.program.signature import ROLES
 from optcc.runtime.packed_trees import Packed, check_layout, like_of, trees_of
 from optcc.runtime.primitive import BoundFunction, bind
@@ -56,6 +60,20 @@ EXECUTABLES = Cache(most=256)
 """Executables, or functions jitted around them, by `key_of` what they compute."""
 
 
+class Made(dict[tuple[bool, bool, bool, bool], Any]):
+    """The jitted steps by which of gradients, state and parameters are packed, and whether the last two are donated.
+
+    They are made when first asked for.
+    """
+
+    def __init__(self, make: Callable[[bool, bool, bool, bool], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: tuple[bool, bool, bool, bool]) -> Any:
+        return self.setdefault(key, self._make(*key))
+
+
 def key_of(function: Function) -> Any:
     """What an executable depends on: the text of the function that runs every step, and the pytrees around it."""
     program = function.program
@@ -63,37 +81,50 @@ def key_of(function: Function) -> Any:
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
     tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
     structures = tuple(function.structure(role, results=results) for role in ROLES for results in (False, True))
-    return str(function.op), tables, structures, tuple(sorted(function.packed)), opaque, bytes_ahead()
+    return str(function.op), tables, structures, tuple(sorted(function.packed)), opaque, rule(), program.zeroed
 
 
 def jit_init(bound: BoundFunction) -> Any:
     """The jitted initial state, of the leaves of the parameters and of hyperparameters."""
 
     def optcc_init(params: Any, hypers: Any) -> Any:
-        arrays = [jnp.asarray(x) for x in bound.interpret(*keys_to_data(params), *hypers)]
+        arrays = own_arrays([jnp.asarray(x) for x in bound.interpret(*keys_to_data(params), *hypers)], params)
         return trees_of(bound.function, bound.function.signature.data_to_keys(arrays))[Role.STATE]
 
     return jax.jit(optcc_init)
 
 
-def jit_step(bound: BoundFunction) -> Any:
+def jit_step(bound: BoundFunction, *, donate: bool) -> Any:
     """The jitted step. Parameters and state come first, in the order of the results, so that XLA, which pairs donated
     buffers with results of their shape in order, gives each array its own buffer back."""
     like = {role: like_of(bound.function, role) for role in (Role.UPDATES, Role.STATE, Role.PARAMS)}
+    zeroed = bound.function.program.zeroed
 
-    def optcc_step(params: Any, state: Any, grads: Any, hypers: Any) -> Any:
-        trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params}
+    def optcc_step(params: Any, state: Any, grads: Any, hypers: Any, extra: Any = None) -> Any:
+        grads, params, aside = set_apart(grads, params, like[Role.UPDATES])
+        trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step(like, trees)
         found = call(bound, trees, hypers)
-        return found[Role.PARAMS], found[Role.STATE]
+        return aside.with_params(found[Role.PARAMS], zeroed), found[Role.STATE]
 
-    return jax.jit(optcc_step, donate_argnums=(0, 1))
+    return jax.jit(optcc_step, donate_argnums=(0, 1) if donate else ())
 
 
 def call(bound: BoundFunction, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
     """Run a function on the caller's pytrees; the pytrees of its results."""
     flat = [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
     return trees_of(bound.function, bind(bound, [*flat, *hypers]))
+
+
+def extra_arrays(source: Definition | Program, extra_args: dict[str, Any]) -> dict[str, Any] | None:
+    """The extra arguments that some transformation of a chain asks for, as arrays. Raises TypeError for a function."""
+    if not extra_args or isinstance(source, Program):
+        return None
+    arrays, functions = split_functions(relevant_extra_args(source, extra_args))
+    if functions:
+        what = f"a compiled optimizer takes arrays as extra arguments, but {', '.join(functions)} is a function"
+        raise TypeError(message(what, fix="use the update of the pair, under a jax.jit of your own"))
+    return None if arrays is None else jax.tree.map(jnp.asarray, arrays)
 
 
 NAMES = {Role.UPDATES: "grads", Role.STATE: "state", Role.PARAMS: "params"}

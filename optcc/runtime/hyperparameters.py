@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from xdsl.dialects.func import FuncOp
 
 from optcc.dialect import HyperOp
 from optcc.errors import did_you_mean, message
+from optcc.formula.hyper_values import FIX, check_number, exact
 from optcc.interpret import interpreter
 from optcc.program.arrays import outside_trace
 from optcc.program.program import Function, Program
@@ -20,10 +22,17 @@ from optcc.program.program import Function, Program
 class Hyperparameters:
     """The hyperparameters of a program by their names, at the values that the chain was written with, or at others."""
 
-    def __init__(self, program: Callable[[], Program], changes: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        program: Callable[[], Program],
+        changes: Mapping[str, Any] | None = None,
+        check: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        """`check` raises ValueError for values, by all names, that do not go together."""
         self._program = program
+        self._check = check
         self._changes = dict(changes or {})
-        self._on_device: dict[str, tuple[Any, ...]] = {}
+        self._on_device: dict[FuncOp, tuple[Any, ...]] = {}
 
     @property
     def values(self) -> dict[str, Any]:
@@ -37,15 +46,33 @@ class Hyperparameters:
     def replaced(self, changes: Mapping[str, Any]) -> Hyperparameters:
         """The same ones with other values for some.
 
-        Raises ValueError for a name that is no hyperparameter, and TypeError for a value that is no number.
+        Raises ValueError for a name that is no hyperparameter or a value out of range, and TypeError for one that is no
+        number.
         """
         known = self.values
         for name, value in changes.items():
             if name not in known:
                 hint = did_you_mean(name, known) or f"one of {', '.join(known) or 'none'}"
                 raise ValueError(message(f"unknown hyperparameter {name!r}", "hyperparams", hint))
-            _check(name, value)
-        return Hyperparameters(self._program, self._changes | dict(changes))
+            check_number(name, value, "hyperparams", FIX)
+        if self._check is not None:
+            self._check(known | dict(changes))
+        return Hyperparameters(self._program, self._changes | dict(changes), self._check)
+
+    def check_step(self, names: Iterable[str], program: Program) -> None:
+        """Check that a step reads hyperparameters of these names. Raises ValueError for one that only init reads."""
+        functions = [op for op in program.module.ops if op is not program.init.op]
+        ops = [op for function in functions for op in function.walk() if isinstance(op, HyperOp)]
+        read = {op.key.data for op in ops if any(op.results[0].uses)}
+        for name in names:
+            if name not in read:
+                what = f"the step reads {name!r} from the state, where init put it"
+                fix = "set it in state.hyperparams, or make the state with with_hyperparams(...).init"
+                raise ValueError(message(what, "hyperparams", fix))
+
+    def of(self, program: Callable[[], Program]) -> Hyperparameters:
+        """The same values for another program of the same chain."""
+        return Hyperparameters(program, self._changes, self._check)
 
     def arrays(self, function: Function) -> tuple[Any, ...]:
         """The arrays that a function takes behind those of the caller, one for each dtype.
@@ -68,22 +95,13 @@ class Hyperparameters:
 
     def on_device(self, function: Function) -> tuple[Any, ...]:
         """`arrays`, put on the device once and not once a step, also if the first step is being traced."""
-        if function.name not in self._on_device:
+        if function.op not in self._on_device:
             with outside_trace(*function.program.bindings.values(), *self._changes.values()):
                 # Not `jnp.asarray`, which binds an array to the mesh that is current, and it is kept.
-                self._on_device[function.name] = tuple(map(jax.device_put, self.arrays(function)))
-        return self._on_device[function.name]
-
-
-def _check(name: str, value: Any) -> None:
-    """Raises TypeError for a value that a hyperparameter cannot take: one that is no real number, or has axes."""
-    is_number = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and not isinstance(value, bool)
-    if not is_number or np.shape(value) or jnp.issubdtype(jnp.result_type(value), jnp.complexfloating):
-        text = f"hyperparameter {name!r} must be a number or a 0-d array, got {value!r}"
-        fix = "what is no number is part of the program: write a chain with it and compile that"
-        raise TypeError(message(text, "hyperparams", fix))
+                self._on_device[function.op] = tuple(map(jax.device_put, self.arrays(function)))
+        return self._on_device[function.op]
 
 
 def _as_array(value: Any) -> Any:
     """A value as the interpreter takes it: a number exactly, an array in its own dtype."""
-    return np.float64(value) if isinstance(value, bool | int | float) else jnp.asarray(value)
+    return np.float64(value) if isinstance(value, int | float) else jnp.asarray(exact(value))

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from xdsl.passes import ModulePass
 
 from optcc import base
 from optcc.dialect import Role
-from optcc.errors import message
 from optcc.formula.definition import Definition
-from optcc.interpret.pairs import check_matches, relevant_extra_args
+from optcc.formula.hyper_values import check_definition, check_together
+from optcc.interpret.pairs import check_matches
+from optcc.pass_through import as_given, set_apart, set_aside
 from optcc.passes import PIPELINES
 from optcc.passes.rewrite.state_slots import FROM_OPTAX, TO_OPTAX
-from optcc.program.arrays import keys_to_data, shapes_of
+from optcc.program.arrays import shapes_of
 from optcc.program.build import grads_like
 from optcc.program.program import Program
-from optcc.program.signature import ROLES
 from optcc.runtime.artifacts import Artifacts
 from optcc.runtime.backends import check_backend
-from optcc.runtime.executables import call, check_step
+from optcc.runtime.executables import call, check_step, extra_arrays
 from optcc.runtime.hyperparameters import Hyperparameters
-from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, pack_tree, trees_of
-from optcc.runtime.primitive import BoundFunction
+from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, check_layout_name, pack_tree
 from optcc.runtime.stages import Staged
-
-LAYOUTS = ("tree", "packed", "auto")
-"""`tree` keeps states as Optax has them, `packed` in a few buffers; `auto` packs where buffers cost more than bytes."""
+from optcc.targets import target_of
 
 
 class CompiledOptimizer:
@@ -48,34 +45,43 @@ class CompiledOptimizer:
         backend: str = "auto",
         layout: str = "tree",
         pipeline: Sequence[ModulePass] = PIPELINES["step"],
+        extra_args: Mapping[str, Any] | None = None,
+        grads: Any = None,
+        target: str | None = None,
     ) -> None:
         check_backend(backend)
-        if layout not in LAYOUTS:
-            raise ValueError(message(f"unknown layout {layout!r}", fix=f"one of {', '.join(LAYOUTS)}"))
-        self.backend = backend
-        grads = grads_like(program, params, examples) if isinstance(program, Definition) else params
-        self._made = Artifacts(program, params, grads, pipeline, backend=backend, layout=layout)
-        self.pipeline = tuple(pipeline)
+        self.target = target_of(target) if target else None
+        check_layout_name(layout)
+        if isinstance(program, Definition):
+            check_definition(program)
+        self.backend, self.pipeline = backend, tuple(pipeline)
+        like = grads_like(program, params, examples) if isinstance(program, Definition) else params
+        grads = like if grads is None else shapes_of(set_apart(grads, like)[0])
+        check_matches(grads, like, "grads", "the params", dtypes=False)
+        options: Any = {"backend": backend, "layout": layout, "extra": extra_args, "target": self.target}
+        self._made = Artifacts(program, params, grads, pipeline, **options)
         self._hypers: Hyperparameters | None = None
 
     @property
     def _hyperparameters(self) -> Hyperparameters:
         if self._hypers is None:
-            self._hypers = Hyperparameters(lambda: self._made.program)
+            source = self._made.source
+            check = partial(check_together, source) if isinstance(source, Definition) else None
+            self._hypers = Hyperparameters(lambda: self._made.program, check=check)
         return self._hypers
 
     # Running
 
     def init(self, params: base.Params) -> base.OptState:
-        """The initial state, packed in the layout ``"packed"``.
+        """The initial state, packed in the layouts ``"packed"`` and ``"tiled"``.
 
         Raises TreeMismatchError for parameters other than those compiled for.
         """
         if isinstance(params, PackedParams):
             params = self.unpack(params)
-        made = self._made
+        made, params = self._made, set_aside(params)
         check_matches(shapes_of(params), made.params, "params", "the params compiled for", dtypes=True)
-        return made.init(jax.tree.leaves(params), self._hyperparameters.on_device(made.init_function))
+        return made.init(jax.tree.leaves(params), self._hyperparameters)
 
     def update(
         self, updates: base.Updates, state: base.OptState, params: base.Params | None = None, **extra_args: Any
@@ -93,13 +99,14 @@ class CompiledOptimizer:
         if isinstance(updates, PackedParams):
             new_updates, new_state = self.update(self.unpack(updates), state, params, **extra_args)
             return self.pack(new_updates), new_state
-        made = self._made
-        extra = relevant_extra_args(made.source, extra_args) if isinstance(made.source, Definition) else None
+        updates, params, aside = set_apart(updates, params, self._made.grads)
+        made = self._made.with_grads(updates, params)
+        extra = extra_arrays(made.source, extra_args)
         trees = {Role.UPDATES: updates, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step({Role.UPDATES: made.grads, Role.STATE: made.state, Role.PARAMS: made.params}, trees)
         bound, function = made.update(params is not None, extra)
         found = call(bound, trees, self._hyperparameters.arrays(function))
-        return found[Role.UPDATES], found[Role.STATE]
+        return aside.with_updates(found[Role.UPDATES], function.program.zeroed), found[Role.STATE]
 
     def step(
         self,
@@ -108,20 +115,26 @@ class CompiledOptimizer:
         params: base.Params,
         *,
         hyperparams: Mapping[str, Any] | None = None,
+        donate: bool = True,
+        **extra_args: Any,
     ) -> tuple[base.Params, base.OptState]:
         """Update and apply, in place: returns new parameters and state.
 
-        ``state`` and ``params`` are donated: their buffers are used for the results and must not be used again. Each of
-        the three may be packed; new parameters and state are packed if the old ones are. ``hyperparams`` are values
-        for this step, by the names of `hyperparams`; they do not compile anything anew.
-        Raises TreeMismatchError for arrays that do not fit the parameters compiled for, and ValueError for a name that
-        is no hyperparameter.
+        ``grads`` may have other dtypes than the parameters. ``extra_args`` are arrays or pytrees of them that
+        transformations of the chain ask for, such as ``value=``; others are ignored. Each combination of dtypes, names
+        and shapes compiles a step of its own. ``state`` and ``params`` are donated: their buffers are used for the
+        results and must not be used again; with ``donate=False`` they are kept. Within a jit of your own its
+        ``donate_argnums`` say so. Each of the three may be packed; new parameters and state are packed if the old ones
+        are. ``hyperparams`` are values for this step, by the names of `hyperparams`; they compile nothing.
+        Raises TreeMismatchError for arrays that do not fit the parameters compiled for, DonationError for one donated
+        before or given twice, and ValueError for an unknown hyperparameter, one in the state, or a value out of range.
         """
-        made = self._made
-        hypers = self._hyperparameters if hyperparams is None else self._hyperparameters.replaced(hyperparams)
-        return made.steps[
-            isinstance(grads, PackedParams), isinstance(state, PackedState), isinstance(params, PackedParams)
-        ](params, state, grads, hypers.on_device(made.final.step))
+        extra = extra_arrays(self._made.source, extra_args)
+        made, hypers = self._made.with_extra(shapes_of(extra)), self._hyperparameters
+        if hyperparams is not None:
+            hypers = hypers.of(lambda: made.program).replaced(hyperparams)
+            hypers.check_step(hyperparams, made.program)
+        return made.run_step(grads, state, params, hypers, extra, donate=donate)
 
     def jit_step(self, loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
         """A whole training step in the order in which donated buffers meet their results.
@@ -129,16 +142,20 @@ class CompiledOptimizer:
         ``loss(params, *batch)`` returns a 0-d array, with ``has_aux`` a pair of that and anything else. The result is
         jitted: ``train(params, state, *batch)`` returns new parameters, new state and what the loss returned.
         ``params`` and ``state`` are donated: their buffers are used for the results and must not be used again.
+        Packed parameters are unpacked for the loss, and are returned packed.
 
-        JAX pairs donated arguments with results of their shape in order. With gradients, state and parameters in
-        another order it would give a moment's buffer to the parameters, and XLA would copy most of both.
+        JAX pairs donated arguments with results of their shape in order: in another one a moment's buffer would become
+        the parameters', and XLA would copy most of both.
         """
-        value_and_grad = jax.value_and_grad(loss, has_aux=has_aux)
+
+        def of_tree(params: base.Params, *batch: Any) -> Any:
+            return loss(self.unpack(params) if isinstance(params, PackedParams) else params, *batch)
+
+        value_and_grad = jax.value_and_grad(of_tree, has_aux=has_aux)
 
         def optcc_train(params: base.Params, state: base.OptState, *batch: Any) -> Any:
             value, grads = value_and_grad(params, *batch)
-            params, state = self.step(grads, state, params)
-            return params, state, value
+            return *self.step(grads, state, params), value
 
         return jax.jit(optcc_train, donate_argnums=(0, 1))
 
@@ -146,16 +163,11 @@ class CompiledOptimizer:
         self, grads: base.Updates, state: base.OptState, params: base.Params
     ) -> tuple[base.Params, base.OptState]:
         """What `step` gives, from the reference interpreter: slow, nothing donated, to compare with."""
-        made = self._made
-        function = made.step_function(
-            isinstance(grads, PackedParams), isinstance(state, PackedState), isinstance(params, PackedParams)
-        )
-        bound = BoundFunction(function, "stablehlo")
-        trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params}
-        flat = [x for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
-        arrays = bound.interpret(*map(jnp.asarray, flat), *self._hyperparameters.on_device(made.final.step))
-        found = trees_of(function, function.signature.data_to_keys([jnp.asarray(x) for x in arrays]))
-        return found[Role.PARAMS], found[Role.STATE]
+        grads, params, aside = set_apart(grads, params, self._made.grads)
+        made = self._made.with_grads(grads, params)
+        hypers = self._hyperparameters.on_device(made.final.step)
+        found = made.interpret_step({Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params}, hypers)
+        return aside.with_params(found[Role.PARAMS], made.final.zeroed), found[Role.STATE]
 
     # States of another form
 
@@ -165,7 +177,7 @@ class CompiledOptimizer:
         Raises TreeMismatchError for a state of other parameters.
         """
         kept = self._made.convert(FROM_OPTAX, state)
-        return self.pack_state(kept) if self.layout == "packed" else kept
+        return self.pack_state(kept) if self._made.packs_state else kept
 
     def to_optax(self, state: base.OptState) -> base.OptState:
         """The inverse of `from_optax`, up to the rounding of what is stored in fewer bits.
@@ -178,7 +190,7 @@ class CompiledOptimizer:
 
     @property
     def layout(self) -> str:
-        """The layout of states: ``"tree"`` or ``"packed"``."""
+        """The layout of states: ``"tree"``, ``"packed"`` or ``"tiled"``."""
         return self._made.layout
 
     def pack_state(self, state: base.OptState) -> PackedState:
@@ -225,10 +237,12 @@ class CompiledOptimizer:
     def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> CompiledOptimizer:
         """The same optimizer with other values for some hyperparameters; nothing is compiled.
 
-        Raises ValueError for a name that is no hyperparameter, and TypeError for a value that is no number.
+        Raises ValueError for a name that is no hyperparameter or a value out of range, and TypeError for one that is no
+        number.
         """
         other = object.__new__(CompiledOptimizer)
-        other.backend, other.pipeline, other._made = self.backend, self.pipeline, self._made
+        other.backend, other.pipeline = self.backend, self.pipeline
+        other.target, other._made = self.target, self._made
         other._hypers = self._hyperparameters.replaced(hyperparams)
         return other
 
@@ -237,7 +251,7 @@ class CompiledOptimizer:
     @property
     def params(self) -> base.Params:
         """Shapes and dtypes of the parameters compiled for."""
-        return self._made.params
+        return as_given(self._made.params)
 
     def ir(self, stage: str = "sweeps") -> str:
         """The IR of `init` and `step` at a stage: ``"optim"`` (as built), the name of a pass, or ``"sweeps"``.
@@ -247,7 +261,7 @@ class CompiledOptimizer:
         return f"{self.staged.module(stage)!s}\n"
 
     def stablehlo(self) -> str:
-        """The StableHLO of `step`, for the device that JAX runs on."""
+        """The StableHLO of `step`, for the target, by default the device that JAX runs on."""
         return self.lowered.as_text()
 
     def hlo(self) -> str:
@@ -301,5 +315,5 @@ class CompiledOptimizer:
 
     @property
     def donated_bytes(self) -> int:
-        """Bytes of state and parameters, which `step` is given and gives back; of a packed state, with its gaps."""
+        """Bytes of state and parameters, which `step` is given and gives back; of packed ones, with their gaps."""
         return self._made.donated_bytes

@@ -14,13 +14,23 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from optcc.dialect import Role, context
+from optcc.dialect import Role, Storage, context
 from optcc.errors import TreeMismatchError, message
 from optcc.passes.pack_slots import PackSlots
-from optcc.program.arrays import leaf_paths
+from optcc.program.arrays import leaf_paths, shape_of
 from optcc.program.program import Function
-from optcc.program.signature import names_of
+from optcc.program.signature import names_of, packing_of
 from optcc.program.storage import Packing
+
+LAYOUTS = ("tree", "packed", "tiled", "auto")
+"""`tree` keeps states as Optax has them, `packed` in a few buffers, `tiled` in buffers for accelerators; `auto` packs
+where buffers cost more than bytes."""
+
+
+def check_layout_name(layout: str) -> None:
+    """Raises ValueError for a layout that there is not."""
+    if layout not in LAYOUTS:
+        raise ValueError(message(f"unknown layout {layout!r}", fix=f"one of {', '.join(LAYOUTS)}"))
 
 
 @dataclass(frozen=True)
@@ -115,26 +125,29 @@ _register(PackedState)
 _register(PackedParams)
 
 
-def layout_of(function: Function, role: Role, *, results: bool = False) -> Layout:
-    """The packed layout of a pytree that a function takes, or returns. Gradients are packed like the parameters."""
+def layout_of(function: Function, role: Role, storage: Storage = Storage.PACKED, *, results: bool = False) -> Layout:
+    """The packed layout of a pytree that a function takes, or returns. Gradients are packed like the parameters.
+
+    `storage` is how trees are kept that the function does not pack itself.
+    """
     bindings = function.signature.of_role(role, results=results)
     names = names_of(bindings, Role.PARAMS if role is Role.UPDATES else None)
     structure = function.structure(role, results=results)
     paths = leaf_paths(structure)
     slots: list[PackedSlot] = []
     for b, name in zip(bindings, names, strict=True):
-        packing = Packing.of(b.shapes) if b.group else None
-        shape = b.arrays[0] if packing is None else jax.ShapeDtypeStruct((packing.size,), b.dtype)
+        packing = b.packing or (packing_of(storage, b.shapes) if b.group else None)
+        shape = b.arrays[0] if packing is None else jax.ShapeDtypeStruct(packing.array_shape, b.dtype)
         slots.append(PackedSlot(name, shape, packing, tuple(paths[i] for i in b.places), b.places))
     return Layout(slots, structure)
 
 
-def packed_function(function: Function, roles: Collection[Role]) -> Function:
-    """The function with the pytrees of some roles packed."""
+def packed_function(function: Function, roles: Collection[Role], storage: Storage = Storage.PACKED) -> Function:
+    """The function with the pytrees of some roles packed, or tiled."""
     if not roles:
         return function
     module = function.program.module.clone()
-    PackSlots(tuple(sorted(roles))).apply(context(), module)
+    PackSlots(tuple(sorted(roles)), "tiled" if storage is Storage.TILED else "packed").apply(context(), module)
     return replace(function.program.with_module(module).function(function.name), packed=frozenset(roles))
 
 
@@ -160,11 +173,12 @@ def _kind(role: Role) -> type[Packed]:
 
 
 def check_layout(packed: Packed, expected: Layout, what: str) -> None:
-    """Check that a packed pytree was packed for these parameters.
+    """Check that a packed pytree was packed for these parameters, and that its arrays have the sizes of their slots.
 
-    Raises TreeMismatchError that names the first leaf in which it differs.
+    Raises TreeMismatchError that names the first leaf, or slot, in which it differs.
     """
     if packed.layout == expected:
+        _check_arrays(packed, what)
         return
     fix = "pack it with the optimizer that takes it; unpack it with the one that packed it"
     ours, theirs = ({path: leaf for slot in x.slots for path, leaf in _leaves(slot)} for x in (expected, packed.layout))
@@ -176,6 +190,16 @@ def check_layout(packed: Packed, expected: Layout, what: str) -> None:
     name, got, wanted = _first_container(packed.layout, expected)
     text = f"the packed {what} was made for another pytree: there {got}, in this optimizer {wanted}"
     raise TreeMismatchError(message(text, name, fix))
+
+
+def _check_arrays(packed: Packed, what: str) -> None:
+    for slot, array in zip(packed.layout.slots, packed.arrays, strict=True):
+        got = shape_of(array)
+        if (got.shape, got.dtype) != (slot.shape.shape, slot.shape.dtype):
+            wanted = f"{slot.dtype}{list(slot.shape.shape)}"
+            text = f"an array of the packed {what} is {got.dtype}{list(got.shape)}, but its layout says {wanted}"
+            fix = "restore the arrays as they were saved; a checkpoint may be truncated, or padded"
+            raise TreeMismatchError(message(text, f"slot {slot.name!r}", fix))
 
 
 def _first_container(got: Layout, expected: Layout) -> tuple[str, str, str]:
@@ -222,7 +246,9 @@ def unpack_slot(packing: Packing, buffer: Any) -> list[Any]:
 
 @partial(jax.jit, static_argnums=2)
 def _part(buffer: Any, start: Any, shape: tuple[int, ...]) -> Any:
-    return jnp.reshape(jax.lax.dynamic_slice_in_dim(buffer, start, math.prod(shape)), shape)
+    size, row = math.prod(shape), math.prod(buffer.shape[1:])
+    part = jax.lax.dynamic_slice_in_dim(buffer, start // row, -(-size // row))
+    return jnp.reshape(jnp.ravel(part)[:size], shape)
 
 
 def _unpack_now(buffer: Any, *, packing: Packing) -> list[Any]:

@@ -24,11 +24,11 @@ from xdsl.ir import Operation
 from optcc.dialect import KeyType, TreeType
 from optcc.dtypes import dtype_of
 from optcc.interpret import interpreter
+from optcc.lowering.backend import Site
 from optcc.lowering.packed_values import Element, view_of
-from optcc.lowering.stablehlo.functions import StableHLO
 from optcc.program.arrays import data_shapes, keys_to_data
 from optcc.program.program import Function
-from optcc.runtime.backends import native_calls
+from optcc.runtime.backends import backend_at
 from optcc.runtime.collector import collector_paused
 
 
@@ -120,13 +120,12 @@ def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: BoundFunct
 
 
 @collector_paused()
-def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunction, cpu: bool) -> Sequence[Any]:
+def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunction, platform: str) -> Sequence[Any]:
     signature = executable.function.signature
     arguments = signature.arguments(values, Element)
-    call = partial(_lower_call, ctx, executable)
-    native = native_calls(executable.backend) if cpu and not _is_partitioned(ctx) else None
-    insert = ctx.module_context.symbol_table.insert
-    lowering = StableHLO(ctx.module_context.module, insert, call, cpu=cpu, native=native)
+    module = ctx.module_context
+    site = Site(module.module, module.symbol_table.insert, partial(_lower_call, ctx, executable))
+    lowering = backend_at(site, executable.backend, platform, partitioned=_is_partitioned(ctx))
     views = [view_of(v, b.packing) if b.packing else v for v, b in zip(arguments, signature.inputs, strict=True)]
     out = lowering.lower(executable.function.op, views, [b.packing for b in signature.outputs])
     flat = signature.results(out)
@@ -134,7 +133,7 @@ def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunctio
 
 
 def _is_partitioned(ctx: mlir.LoweringRuleContext) -> bool:
-    """Whether XLA partitions the module: it gathers the operands of a custom call, and replicates the results."""
+    """Whether XLA partitions the module."""
     axes = ctx.module_context.axis_context
     if isinstance(axes, mlir.SPMDAxisContext):
         return any(size > 1 and name not in axes.manual_axes for name, size in axes.mesh.shape.items())
@@ -188,5 +187,5 @@ def _like(ctx: mlir.LoweringRuleContext, shape: Sequence[int], dtype: Any) -> An
 
 ad.primitive_jvps[optcc_update_p] = _jvp
 batching.primitive_batchers[optcc_update_p] = _batch
-mlir.register_lowering(optcc_update_p, partial(_lower, cpu=False))
-mlir.register_lowering(optcc_update_p, partial(_lower, cpu=True), platform="cpu")
+mlir.register_lowering(optcc_update_p, partial(_lower, platform="other"))
+mlir.register_lowering(optcc_update_p, partial(_lower, platform="cpu"), platform="cpu")

@@ -116,4 +116,5 @@ def test_parameters_that_are_no_floats(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "int_params.py").write_text("import numpy as np\nparams = {'n': np.zeros(3, np.int32)}\n")
     monkeypatch.chdir(tmp_path)
     text = error("compile", "adam(1e-3)", "--params", "int_params:params")
-    assert text.startswith("a parameter must be a float or complex array, got int32[3]\n  where: leaf 'n'\n  fix:   ")
+    where = "leaf 'n' in chain[0] scale_by_adam"
+    assert text.startswith(f"a parameter must be a float or complex array, got int32[3]\n  where: {where}\n  fix:   ")

@@ -181,3 +181,74 @@ def test_what_is_no_hyperparameter():
     assert optcc.compile(optcc.sgd(optcc.exponential_decay(0.1, 2, 0.5)), PARAMS).hyperparams == {}
     assert optcc.compile(optcc.scale_by_learning_rate(None), PARAMS).hyperparams == {}
     assert "0.nesterov" not in optcc.compile(optcc.sgd(0.1, 0.9, nesterov=True), PARAMS).hyperparams
+
+
+NUMBERS: list[Any] = [3, 2**62, np.int32(3), np.int64(2**31), np.int64(2**62), np.uint64(2**63), np.array(2**40)]
+NUMBERS += [np.float32(0.5), np.float64(0.1), jnp.int32(3), jnp.bfloat16(0.5)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    NUMBERS,
+    ids=lambda value: f"{type(value).__name__} {value}",
+)
+def test_numbers_of_every_type(value: Any):
+    """In the constructor and in a step: rounded to float32 once, whatever the type; JAX wraps integers at 2**31."""
+    want = -np.float32(float(value))
+    zeros = {"w": jnp.zeros(2)}
+    ones = {"w": jnp.ones(2)}
+    given, changed = optcc.compile(optcc.sgd(value), zeros), optcc.compile(optcc.sgd(0.1), zeros)
+    for compiled, hyperparams in ((given, None), (changed, {"1.learning_rate": value})):
+        new, _ = compiled.step(ones, compiled.init(zeros), copied(zeros), hyperparams=hyperparams)
+        np.testing.assert_array_equal(new["w"], want)
+    np.testing.assert_array_equal(optcc.sgd(value).update(ones, optcc.sgd(value).init(zeros))[0]["w"], want)
+
+
+def test_integer_beyond_float64():
+    zeros = {"w": jnp.zeros(2)}
+    calls: list[Callable[[], Any]] = [
+        lambda: optcc.compile(optcc.sgd(10**400), zeros),
+        lambda: optcc.sgd(10**400).update(zeros, optcc.sgd(0.1).init(zeros)),
+        lambda: optcc.compile(optcc.sgd(0.1), zeros).with_hyperparams({"1.learning_rate": 10**400}),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="learning_rate' must be in the range of float64, got an integer of 1329"):
+            call()
+
+
+NO_NUMBERS: list[Any] = ["0.1", True, [0.1], np.ones(2), 1j, object(), np.True_]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: type(value).__name__)
+def test_no_number_is_refused_by_compile(value: Any):
+    """By `compile`, with the place in the chain, not by the first step."""
+    text = r"hyperparameter '1\.b1' must be a number or a 0-d array, got .*\n  where: scale_by_adam\n  fix:   pass"
+    chain = optcc.chain(optcc.scale_by_lion(0.8), optcc.adam(0.1, b1=value))
+    with pytest.raises(TypeError, match=text):
+        optcc.compile(chain, PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "text"),
+    [
+        (lambda: optcc.lookahead(optcc.sgd(0.1), 2, 0.5), {"sync_period": 0}, "sync_period must be at least 1, got 0"),
+        (lambda: optcc.lookahead(optcc.sgd(0.1), 2, 0.5), {"sync_period": np.int64(-1)}, "at least 1, got -1"),
+        (lambda: optcc.contrib.reduce_on_plateau(), {"factor": 1.5}, r"range \(0, 1\), got factor = 1.5"),
+        (lambda: optcc.contrib.reduce_on_plateau(rtol=0.1, atol=0.0), {"rtol": 0.0}, "At least one of rtol or atol"),
+    ],
+    ids=["zero", "numpy", "factor", "together"],
+)
+def test_range_is_checked_as_in_the_constructor(make: Any, changes: Any, text: str):
+    tx = make()
+    params = optcc.LookaheadParams.init_synced(PARAMS) if "sync_period" in changes else PARAMS
+    with pytest.raises(ValueError, match=text):
+        optcc.compile(tx, params, extra_args={"value": jnp.float32(0)}).with_hyperparams(changes)
+
+
+def test_injected_values_are_not_those_of_a_step():
+    """They are in the state, from where the step reads them."""
+    compiled = optcc.compile(optcc.inject_hyperparams(optcc.sgd)(0.1), PARAMS)
+    with pytest.raises(ValueError, match=r"reads 'learning_rate' from the state(.|\n)*state\.hyperparams"):
+        compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS), hyperparams={"learning_rate": 0.5})
+    state = compiled.with_hyperparams({"learning_rate": 0.5}).init(PARAMS)
+    assert float(state.hyperparams["learning_rate"]) == 0.5

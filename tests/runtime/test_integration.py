@@ -229,3 +229,13 @@ def test_gradient_through_early_radam_steps():
 
     gradient = jax.jit(jax.grad(loss))(jnp.array([0.0, 1.0, -2.0]))
     assert bool(jnp.all(jnp.isfinite(gradient)))
+
+
+def test_state_and_parameters_of_a_pair_may_be_donated():
+    """`init` returns no array of the parameters, and none twice."""
+    tx = optcc.chain(optcc.contrib.mechanize(optcc.sgd(0.1)), optcc.contrib.schedule_free(optcc.sgd(0.1), 0.1))
+    params = {"w": jnp.ones(3), "b": jnp.ones(3)}
+    state = tx.init(params)
+    leaves = jax.tree.leaves((params, state))
+    assert len(set(map(id, leaves))) == len(leaves)
+    jax.jit(lambda p, s: tx.update(p, s, p), donate_argnums=(0, 1))(params, state)

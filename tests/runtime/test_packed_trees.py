@@ -204,6 +204,6 @@ def test_first_use_in_many_threads():
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(run, range(4)))
-    assert compiled._made.steps[True, True, True]._cache_size() == 1
+    assert compiled._made.steps[True, True, True, True]._cache_size() == 1
     for result in results[1:]:
         assert_same(result, results[0])

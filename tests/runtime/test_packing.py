@@ -17,6 +17,7 @@ from optcc.runtime import native
 from optcc.runtime.packed_trees import PackedParams, PackedState
 from tests.runtime.packed import BACKENDS, assert_near, assert_same, backends, copied, filled
 from tests.table import TABLE, Row
+from tests.table.row import secondary
 from tests.trees import AXES, FEW, RAGGED, Leaves, matrices_only, ragged
 
 PARTS = {"state": (False, True, False), "params": (True, False, True), "all": (True, True, True)}
@@ -26,7 +27,7 @@ PARTS = {"state": (False, True, False), "params": (True, False, True), "all": (T
 # Round trips
 
 CASES = [
-    pytest.param(row, leaves, id=row.name + "-axes" * (leaves is not RAGGED))
+    secondary(row, leaves, name=row.name + "-axes" * (leaves is not RAGGED))
     for row in TABLE
     if row.inputs == "arrays"
     for leaves in row.leaves
@@ -202,7 +203,7 @@ def memory(compiled: Any, part: str, shapes: Any) -> tuple[Any, int]:
     kept = packed(params, "params", shapes), packed(state, "state", compiled._made.state)
     values = compiled._hyperparameters.arrays(compiled.staged.program.step)
     hypers = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in values]
-    lowered = compiled._made.steps[PARTS[part]].lower(*kept, packed(grads, "params", shapes), tuple(hypers))
+    lowered = compiled._made.steps[*PARTS[part], True].lower(*kept, packed(grads, "params", shapes), tuple(hypers))
     return lowered.compile().memory_analysis(), sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(kept))
 
 

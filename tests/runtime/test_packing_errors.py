@@ -85,5 +85,32 @@ def test_auto_packs_small_leaves():
 
 
 def test_unknown_layout():
-    with pytest.raises(ValueError, match=r"unknown layout 'flat'\n.*one of tree, packed, auto"):
+    with pytest.raises(ValueError, match=r"unknown layout 'flat'\n.*one of tree, packed, tiled, auto"):
         optcc.compile(optcc.adam(0.1), HERE, layout="flat")
+
+
+@pytest.mark.parametrize("change", ["truncated", "padded", "retyped", "reshaped"])
+def test_arrays_that_are_not_of_their_slots(change: str):
+    """What a damaged checkpoint restores: an array of another size would be unpacked to shifted values."""
+    opt = optcc.compile(optcc.adam(0.1), HERE, layout="packed", backend="stablehlo")
+    damage: Any = {
+        "truncated": lambda x: x[:-16] if x.ndim else x,
+        "padded": lambda x: jnp.pad(x, (0, 16)) if x.ndim else x,
+        "retyped": lambda x: x.astype(jnp.bfloat16) if x.ndim else x,
+        "reshaped": lambda x: x[None] if x.ndim else x,
+    }[change]
+    state, params = (jax.tree.map(damage, x) for x in (opt.init(HERE), opt.pack(HERE)))
+    for call in (
+        lambda: opt.unpack_state(state),
+        lambda: opt.to_optax(state),
+        lambda: opt.unpack(params),
+        lambda: opt.init(params),
+        lambda: opt.update(HERE, state, HERE),
+        lambda: opt.update(params, opt.init(HERE), HERE),
+        lambda: opt.step(HERE, state, HERE),
+        lambda: opt.step(HERE, opt.init(HERE), params),
+        lambda: opt.step(params, opt.init(HERE), opt.pack(HERE)),
+        lambda: opt.interpret_step(HERE, state, HERE),
+    ):
+        with pytest.raises(optcc.TreeMismatchError, match=r"but its layout says float32\[\d+\]\n  where: slot '"):
+            call()
