@@ -1,0 +1,100 @@
+"""Checks an import: the ops that were emitted, expanded leaf by leaf, compute what the original jaxpr computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from xdsl.ir import Operation
+
+from optcc.dialect import Leaf
+from optcc.formula.values import GroupedLeaves, Scalar, Tree
+from optcc.importers.axes import Shape, is_whole
+from optcc.importers.canonical import Expressions
+from optcc.importers.check_jaxpr import JaxprElements
+from optcc.importers.check_ops import OpElements, UnknownOpError, by_leaf
+from optcc.importers.flat_jaxprs import FlatJaxpr
+from optcc.importers.primitives import NotImportedError
+from optcc.importers.terms import Rolled
+
+if TYPE_CHECKING:
+    from optcc.formula.builder import Builder
+
+Place = tuple[str, int | None]
+"""The name of an input or an output, and the leaf, if it is a leaf's."""
+
+
+def check(
+    b: Builder,
+    flat: FlatJaxpr,
+    leaf_set: GroupedLeaves,
+    inputs: tuple[Sequence[Place | None], Mapping[str, Tree | Scalar]],
+    outputs: tuple[Sequence[Place], Mapping[str, Tree | Scalar]],
+    ops: Sequence[Operation],
+    rolled: Rolled,
+) -> None:
+    """Compare every output of the ops with that of the jaxpr. Raises NotImportedError where they differ.
+
+    `inputs` and `outputs` have the place of each array of the jaxpr, and the values of the builder by name.
+    """
+    shapes = dict(zip(leaf_set.leaves, b.leaf_sets.shapes(leaf_set), strict=True))
+    e = Expressions()
+    wanted = JaxprElements(e, shapes).outputs(flat, inputs[0])
+    found = _expanded(b, e, leaf_set, inputs[1], ops)
+    got = {name: by_leaf(x.parts, x.leaf_set.members, found) if isinstance(x, Tree) else found[x.value]
+           for name, x in outputs[1].items()}  # fmt: skip
+    for atom, place, want in zip(flat.outputs, outputs[0], wanted, strict=True):
+        name, leaf = place
+        value = got[name]
+        one = value if isinstance(value, int) else value.get(leaf if leaf is not None else -1)
+        if want is None or want[0] != one:
+            raise NotImportedError(f"the import of {_called(place)} does not compute what the original does")
+        if leaf is not None and not is_whole(want[1], atom.shape, _shape(outputs[1][name], shapes, leaf)):
+            raise NotImportedError(f"the import of {_called(place)} is not in the place of its leaf")
+        if np.dtype(_dtype(outputs[1][name], leaf)) != np.dtype(atom.dtype):
+            raise NotImportedError(f"the import of {_called(place)} has another dtype than the original")
+    orders = {fold.parameter for fold in rolled.folds if len(fold.operands) > 1}
+    if e.folds_in([want[0] for want in wanted if want is not None]) != orders:
+        raise NotImportedError("a fold over leaves was recorded in another order than the original's")
+
+
+def _expanded(
+    b: Builder, e: Expressions, leaf_set: GroupedLeaves, inputs: Mapping[str, Tree | Scalar], ops: Sequence[Operation]
+) -> OpElements:
+    index_of = dict(zip(b.leaf_sets.paths(leaf_set), leaf_set.leaves, strict=True))
+
+    @cache
+    def leaves_of(symbol: str) -> list[tuple[int, Leaf]]:
+        return [(index_of[leaf.path], leaf) for leaf in b.leaf_sets.leaves(symbol)]
+
+    found = OpElements(e, leaves_of, b.leaf_sets.kept_axes)
+    for name, value in inputs.items():
+        if isinstance(value, Tree):
+            ranks = dict(zip(value.leaf_set.leaves, map(len, (x.shape for x in b.shapes(value))), strict=True))
+            for k, part in value.parts.items():
+                found.bind(part, {i: e.element(name, i, range(ranks[i])) for i in value.leaf_set.members[k]})
+        else:
+            found.bind(value.value, e.element(name, None))
+    try:
+        found.run(ops)
+    except UnknownOpError as error:
+        raise NotImportedError(f"the check knows no {error}") from None
+    return found
+
+
+def _shape(value: Tree | Scalar, shapes: Mapping[int, Shape], leaf: int) -> Shape:
+    assert isinstance(value, Tree)
+    return shapes[leaf] if value.extent == value.builder.ELEMENTS else ()
+
+
+def _dtype(value: Tree | Scalar, leaf: int | None) -> Any:
+    if isinstance(value, Scalar):
+        return value.array_dtype
+    return next(value.dtypes[k] for k, members in value.leaf_set.members.items() if leaf in members)
+
+
+def _called(place: Place) -> str:
+    name, leaf = place
+    return name if leaf is None else f"{name}, leaf {leaf},"

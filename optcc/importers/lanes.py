@@ -1,0 +1,316 @@
+"""Re-rolls per-leaf equations: what is computed for each leaf becomes one term for all leaves that share it.
+
+Which leaf an input belongs to is known, so no matching is needed. A value that depends on one leaf is in the lane of
+that leaf; one that depends on none is of the step. Terms are interned without the leaf and its shape: two leaves are
+computed alike if and only if their outputs are the same term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from optcc.importers import axes as axes_of
+from optcc.importers.axes import Shape
+from optcc.importers.flat_jaxprs import Array, Atom, Equation, FlatJaxpr, Literal
+from optcc.importers.primitives import ELEMENTWISE, SAME, NotImportedError, parameter_of
+from optcc.importers.terms import ALL, Any_, Chain, Kept, LeafShapes, Stack, Term, Terms, Unknown, Value
+
+RESHAPES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "expand_dims"})
+REDUCTIONS = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min", "reduce_and": "and", "reduce_or": "or"}
+FOLDS = {"add": "add", "add_any": "add", "max": "max", "min": "min", "and": "and", "or": "or"}
+NOTHING = {
+    "reduce_sum": 0.0,
+    "reduce_max": float("-inf"),
+    "reduce_min": float("inf"),
+    "reduce_and": True,
+    "reduce_or": False,
+}
+"""What a fold of no elements gives. An array without elements may not depend on its leaf, of whose lane it would be."""
+MOST_PICKED = 64
+"""How many numbers of single leaves may be used outside their lane: each is a leaf set of its own."""
+
+
+class Roller:
+    """Turns a flat jaxpr into terms."""
+
+    def __init__(self, leaf_shapes: LeafShapes) -> None:
+        self.leaf_shapes = leaf_shapes
+        self.terms = Terms()
+        self._env: dict[int, Any_] = {}
+        self._picked: set[tuple[Term, int]] = set()
+
+    def roll(
+        self, flat: FlatJaxpr, inputs: Sequence[tuple[str, int | None] | None], per_leaf: Collection[str] = ()
+    ) -> list[Any_]:
+        """The outputs; `inputs` has the name of each input and its leaf, or None for one that is not known.
+
+        `per_leaf` has the names of inputs of one number for each leaf.
+        """
+        for array, known in zip(flat.inputs, inputs, strict=True):
+            if known is not None:
+                name, leaf = known
+                kept: Kept = None if leaf is None else () if name in per_leaf else ALL
+                axes = tuple(range(len(array.shape))) if leaf is not None else (None,) * len(array.shape)
+                self._env[array.number] = Value(self.terms("input", name, (), array.dtype, kept), leaf, axes)
+        for equation in flat.equations:
+            self._equation(equation)
+        return [self._read(atom) for atom in flat.outputs]
+
+    def number(self, value: Any_) -> Term:
+        """A value as a number of the step. Raises NotImportedError."""
+        return self._of_step(self._finished(value)).term
+
+    def of_leaf(self, value: Any_, leaf: int, shape: Shape, *, per_leaf: bool) -> Term:
+        """A value in the place of a leaf, or of one number of it: its own, or of the step. Raises NotImportedError."""
+        value = self._finished(value)
+        if value.leaf not in (None, leaf):
+            value = self._of_step(value)
+        if per_leaf:
+            if shape != ():
+                raise NotImportedError(f"a result of the shape {list(shape)} is no number of its leaf")
+            return value.term
+        if not axes_of.is_whole(value.axes, shape, self.leaf_shapes[leaf]):
+            raise NotImportedError(f"a result of the shape {list(shape)} is not in the place of its leaf")
+        return value.term
+
+    def _read(self, atom: Atom) -> Any_:
+        if isinstance(atom, Literal):
+            # The sign of a zero and a NaN are told apart by their text.
+            term = self.terms("literal", repr(atom.value), (), atom.dtype, None)
+            return Value(term, None, (None,) * len(atom.shape))
+        found = self._env.get(atom.number)
+        return found or Unknown(f"an array that is no leaf's, {atom.dtype}{list(atom.shape)}")
+
+    def _equation(self, equation: Equation) -> None:
+        values = [self._read(atom) for atom in equation.inputs]
+        result: Any_
+        unknown = next((v for v in values if isinstance(v, Unknown)), None)
+        if unknown is not None:
+            known_why = unknown.why if " at " in unknown.why or "(" in unknown.why else f"{equation}: {unknown.why}"
+            result = Unknown(known_why)
+        else:
+            try:
+                result = self._value(equation, values)
+            except NotImportedError as error:
+                result = Unknown(f"{equation}: {error}")
+        for out in equation.outputs:
+            self._env[out.number] = result
+
+    def _value(self, equation: Equation, values: Sequence[Any_]) -> Any_:
+        name = equation.primitive
+        if not values or len(equation.outputs) != 1:
+            raise NotImportedError("the IR has no counterpart")
+        out = equation.outputs[0]
+        if name in SAME:
+            return values[0]
+        if name in ELEMENTWISE:
+            return self._elementwise(equation, values, out)
+        if name in ("concatenate", "stack"):
+            return self._stacked(equation, values)
+        if name == "dot_general":
+            return self._dot(equation, values, out)
+        value = values[0]
+        if name in REDUCTIONS and isinstance(value, Stack):
+            return self._folded(REDUCTIONS[name], value, out)
+        if isinstance(value, Stack):
+            raise NotImportedError("the IR has no counterpart for an array of one number for each leaf")
+        value = self._finished(value)
+        if name in RESHAPES:
+            return self._reshaped(equation, value, out)
+        if name in REDUCTIONS:
+            return self._reduced(equation, value, out)
+        if name == "transpose":
+            return Value(value.term, value.leaf, tuple(value.axes[i] for i in equation.params["permutation"]))
+        raise NotImportedError("the IR has no counterpart")
+
+    # Elements
+
+    def _elementwise(self, equation: Equation, values: Sequence[Any_], out: Array) -> Any_:
+        stacks = [v for v in values if isinstance(v, Stack)]
+        if stacks:
+            return self._on_stacks(equation, values, out, len(stacks[0].items))
+        chain = self._chained(equation.primitive, values, out)
+        return chain or self._mapped(equation, [self._finished(v) for v in values], out)
+
+    def _mapped(self, equation: Equation, values: Sequence[Value], out: Array) -> Value:
+        leaves = {v.leaf for v in values} - {None}
+        if len(leaves) > 1:
+            # Numbers of other leaves are used with the elements of one, or numbers of several leaves with each other.
+            arrays = {v.leaf for v in values if v.leaf is not None and not self._is_number(v)}
+            owner = next(iter(arrays)) if len(arrays) == 1 else None
+            values = [v if v.leaf == owner else self._of_step(v) for v in values]
+            leaves = {owner} - {None}
+        leaf = next(iter(leaves), None)
+        axes = axes_of.merge((v.axes for v in values), len(out.shape))
+        term = self.terms(
+            equation.primitive,
+            parameter_of(equation.primitive, equation.params),
+            [v.term for v in values],
+            out.dtype,
+            self._extent([v.term.kept for v in values], leaf),
+        )
+        return Value(term, leaf, axes)
+
+    def _extent(self, extents: Sequence[Kept], leaf: int | None) -> Kept:
+        """The extent of an operation on values of some extents."""
+        if leaf is None:
+            return None
+        if ALL in extents:
+            return ALL
+        partial = {kept for kept in extents if isinstance(kept, tuple)}
+        kept = tuple(sorted({axis for one in partial for axis in one}))
+        if kept and kept == self._axes(leaf):
+            return ALL
+        if kept not in partial:
+            raise NotImportedError("it pairs rows and columns of more than two axes")
+        return kept
+
+    def _axes(self, leaf: int) -> tuple[int, ...]:
+        """The axes of a leaf that have a size other than 1."""
+        return tuple(axis for axis, size in enumerate(self.leaf_shapes[leaf]) if size != 1)
+
+    def _reshaped(self, equation: Equation, value: Value, out: Array) -> Value:
+        shape = equation.inputs[0].shape
+        if equation.primitive == "broadcast_in_dim":
+            axes = axes_of.broadcast(value.axes, shape, out.shape, equation.params["broadcast_dimensions"])
+        else:
+            whole = None if value.leaf is None else self.leaf_shapes[value.leaf]
+            again = None if whole is None else axes_of.unflatten(value.axes, out.shape, whole)
+            axes = axes_of.reshape(value.axes, shape, out.shape) if again is None else again
+        return Value(value.term, value.leaf, axes)
+
+    def _reduced(self, equation: Equation, value: Value, out: Array) -> Value:
+        if value.leaf is None and axes_of.size(equation.inputs[0].shape) == 0 and out.shape == ():
+            term = self.terms("literal", repr(NOTHING[equation.primitive]), (), out.dtype, None)
+            return Value(term, None, ())
+        kind = REDUCTIONS[equation.primitive]
+        return self._fold_axes(kind, value, equation.inputs[0].shape, equation.params["axes"], out)
+
+    def _dot(self, equation: Equation, values: Sequence[Any_], out: Array) -> Value:
+        """The inner product of two arrays: their product, summed up."""
+        shape = equation.inputs[0].shape
+        every = tuple(range(len(shape)))
+        if equation.params["dimension_numbers"] != ((every, every), ((), ())):
+            raise NotImportedError("the IR has no product of matrices")
+        product = Equation("mul", {}, equation.inputs, (), equation.source_info)
+        both = self._mapped(product, [self._finished(v) for v in values], Array(out.number, shape, out.dtype))
+        if both.leaf is None and axes_of.size(shape) != 1:
+            raise NotImportedError("it folds what is the same along an axis")
+        return self._fold_axes("add", both, shape, every, out)
+
+    def _fold_axes(self, kind: str, value: Value, shape: Shape, dimensions: Sequence[int], out: Array) -> Value:
+        axes, folded = axes_of.fold(value.axes, shape, dimensions)
+        if value.leaf is None:
+            return Value(value.term, None, axes)
+        old = value.term.kept
+        before = self._axes(value.leaf) if old == ALL else old
+        assert isinstance(before, tuple)
+        kept = () if axes_of.FLAT in folded else tuple(axis for axis in before if axis not in folded)
+        if kept == old:
+            return Value(value.term, value.leaf, axes)
+        if kept and kept == before:
+            return Value(value.term, value.leaf, axes)
+        if kept and old != ALL:
+            raise NotImportedError("it folds an array that has some axes of its leaf to one that has fewer")
+        if kind in ("add", "max", "min") and not jnp.issubdtype(out.dtype, jnp.floating):
+            raise NotImportedError(f"the IR folds no {out.dtype}")
+        return Value(self.terms("reduce", kind, [value.term], out.dtype, kept), value.leaf, axes)
+
+    # Over leaves
+
+    def _stacked(self, equation: Equation, values: Sequence[Any_]) -> Stack:
+        items: list[Value] = []
+        for value, atom in zip(values, equation.inputs, strict=True):
+            if isinstance(value, Stack):
+                items += value.items
+            elif atom.shape == ((1,) if equation.primitive == "concatenate" else ()):
+                one = self._finished(value)
+                items.append(Value(one.term, one.leaf, ()))
+            else:
+                raise NotImportedError("it joins arrays")
+        return Stack(tuple(items))
+
+    def _on_stacks(self, equation: Equation, values: Sequence[Any_], out: Array, count: int) -> Stack:
+        made: list[Value] = []
+        one = Array(out.number, (), out.dtype)
+        for i in range(count):
+            given = [v.items[i] if isinstance(v, Stack) else self._finished(v) for v in values]
+            if any(v.term.kept is not None and not isinstance(w, Stack) for v, w in zip(given, values, strict=True)):
+                raise NotImportedError("it pairs one number for each leaf with an array of a leaf")
+            made.append(self._mapped(equation, [Value(v.term, v.leaf, ()) for v in given], one))
+        return Stack(tuple(made))
+
+    def _folded(self, kind: str, stack: Stack, out: Array) -> Any_:
+        if out.shape != ():
+            raise NotImportedError("it folds some axes of one number for each leaf")
+        result: Chain | Value = stack.items[0]
+        for item in stack.items[1:]:
+            result = Chain(kind, result, item)
+        return self._checked(result, out.dtype)
+
+    def _chained(self, name: str, values: Sequence[Any_], out: Array) -> Chain | None:
+        """A link of a fold over leaves, if this is one: numbers of different leaves, or a fold so far."""
+        if name not in FOLDS or out.shape != ():
+            return None
+        kind, (first, second) = FOLDS[name], values
+        if not isinstance(second, Chain) and not (isinstance(second, Value) and second.leaf is not None):
+            return None
+        if isinstance(first, Chain):
+            return self._checked(Chain(kind, first, second), out.dtype) if first.op == kind else None
+        if not isinstance(first, Value) or first.leaf is None:
+            return None
+        if isinstance(second, Chain):
+            return self._checked(Chain(kind, first, second), out.dtype) if second.op == kind else None
+        if first.leaf == second.leaf:
+            return None
+        start = first.term
+        if start.op == name and start.operands[0].kept is None and start.operands[1].kept is not None:
+            # The first leaf's number was added to a number of the step.
+            initial, item = (Value(t, leaf, ()) for t, leaf in zip(start.operands, (None, first.leaf), strict=True))
+            return self._checked(Chain(kind, Chain(kind, initial, item), second), out.dtype)
+        return self._checked(Chain(kind, first, second), out.dtype)
+
+    def _checked(self, value: Any, dtype: np.dtype) -> Any:
+        if isinstance(value, Chain):
+            expected = dtype == np.bool_ if value.op in ("and", "or") else jnp.issubdtype(dtype, jnp.floating)
+            if not expected:
+                raise NotImportedError(f"the IR folds no {dtype}")
+        return value
+
+    def _finished(self, value: Any_) -> Value:
+        if isinstance(value, Value):
+            return value
+        if isinstance(value, Unknown):
+            raise NotImportedError(value.why)
+        if isinstance(value, Stack):
+            raise NotImportedError("an array of one number for each leaf")
+        return self._fold(value.op, value.items())
+
+    def _fold(self, kind: str, items: Sequence[Value]) -> Value:
+        if len({(item.term, item.leaf) for item in items}) < len(items):
+            raise NotImportedError("a fold over leaves takes one number in twice")
+        parameter = (kind, tuple(item.leaf for item in items))
+        return Value(self.terms("fold", parameter, [i.term for i in items], items[-1].term.dtype, None), None, ())
+
+    def _is_number(self, value: Value) -> bool:
+        """Whether a value of a leaf is one number."""
+        return value.leaf is None or value.term.kept == () or axes_of.size(self.leaf_shapes[value.leaf]) == 1
+
+    def _of_step(self, value: Value) -> Value:
+        """A number of one leaf as one of the step."""
+        if value.leaf is None:
+            return value
+        if not self._is_number(value):
+            raise NotImportedError("it mixes elements of different leaves")
+        is_bool = value.term.dtype == np.bool_
+        if not is_bool and not jnp.issubdtype(value.term.dtype, jnp.floating):
+            raise NotImportedError(f"the IR folds no {value.term.dtype}")
+        self._picked.add((value.term, value.leaf))
+        if len(self._picked) > MOST_PICKED:
+            raise NotImportedError(f"it mixes numbers of more than {MOST_PICKED} leaves, other than by a fold")
+        found = self._fold("or" if is_bool else "max", [Value(value.term, value.leaf, ())])
+        return Value(found.term, None, (None,) * len(value.axes))
