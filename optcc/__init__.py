@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optcc import assignment as assignment
 from optcc import contrib as contrib
 from optcc import experimental as experimental
 from optcc import losses as losses
+from optcc import microbatching as microbatching
+from optcc import perturbations as perturbations
+from optcc import projections as projections
 from optcc import schedules as schedules
 from optcc import second_order as second_order
 from optcc import transforms as transforms
@@ -31,6 +35,7 @@ from optcc.base import TransformInitFn as TransformInitFn
 from optcc.base import TransformUpdateExtraArgsFn as TransformUpdateExtraArgsFn
 from optcc.base import TransformUpdateFn as TransformUpdateFn
 from optcc.base import Updates as Updates
+from optcc.base import init_empty_state as init_empty_state
 from optcc.base import with_extra_args_support as with_extra_args_support
 from optcc.compilation import compile as compile  # noqa: A004
 from optcc.compilation import compile_module as compile_module
@@ -41,7 +46,10 @@ from optcc.errors import ParamsError as ParamsError
 from optcc.errors import PipelineError as PipelineError
 from optcc.errors import PluginError as PluginError
 from optcc.errors import TreeMismatchError as TreeMismatchError
+from optcc.example_clipping import per_example_global_norm_clip as per_example_global_norm_clip
+from optcc.example_clipping import per_example_layer_norm_clip as per_example_layer_norm_clip
 from optcc.gradient_scaling import scale_gradient as scale_gradient
+from optcc.least_squares import nnls as nnls
 from optcc.linear_algebra import global_norm as global_norm
 from optcc.linear_algebra import matrix_inverse_pth_root as matrix_inverse_pth_root
 from optcc.linear_algebra import power_iteration as power_iteration
@@ -50,16 +58,22 @@ from optcc.losses import cosine_distance as cosine_distance
 from optcc.losses import cosine_similarity as cosine_similarity
 from optcc.losses import ctc_loss as ctc_loss
 from optcc.losses import ctc_loss_with_forward_probs as ctc_loss_with_forward_probs
+from optcc.losses import generalized_kl_divergence as generalized_kl_divergence
 from optcc.losses import hinge_loss as hinge_loss
 from optcc.losses import huber_loss as huber_loss
 from optcc.losses import kl_divergence as kl_divergence
 from optcc.losses import l2_loss as l2_loss
 from optcc.losses import log_cosh as log_cosh
+from optcc.losses import ntxent as ntxent
+from optcc.losses import safe_softmax_cross_entropy as safe_softmax_cross_entropy
 from optcc.losses import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+from optcc.losses import sigmoid_focal_loss as sigmoid_focal_loss
 from optcc.losses import smooth_labels as smooth_labels
 from optcc.losses import softmax_cross_entropy as softmax_cross_entropy
 from optcc.losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
 from optcc.losses import squared_error as squared_error
+from optcc.microbatching import microbatch as microbatch
+from optcc.missing_names import missing_name as _missing_name
 from optcc.monte_carlo import control_delta_method as control_delta_method
 from optcc.monte_carlo import control_variates_jacobians as control_variates_jacobians
 from optcc.monte_carlo import measure_valued_jacobians as measure_valued_jacobians
@@ -83,6 +97,7 @@ from optcc.schedules import piecewise_constant_schedule as piecewise_constant_sc
 from optcc.schedules import piecewise_interpolate_schedule as piecewise_interpolate_schedule
 from optcc.schedules import polynomial_schedule as polynomial_schedule
 from optcc.schedules import sgdr_schedule as sgdr_schedule
+from optcc.schedules import warmup_constant_schedule as warmup_constant_schedule
 from optcc.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
 from optcc.schedules import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
 from optcc.second_order import fisher_diag as fisher_diag
@@ -93,10 +108,14 @@ from optcc.skipping import skip_large_updates as skip_large_updates
 from optcc.skipping import skip_not_finite as skip_not_finite
 from optcc.slow_copies import incremental_update as incremental_update
 from optcc.slow_copies import periodic_update as periodic_update
+from optcc.stateful_schedules import WrappedSchedule as WrappedSchedule
 from optcc.transforms.accumulation import ApplyEvery as ApplyEvery
 from optcc.transforms.accumulation import MultiSteps as MultiSteps
 from optcc.transforms.accumulation import MultiStepsState as MultiStepsState
 from optcc.transforms.accumulation import apply_every as apply_every
+from optcc.transforms.adadelta import ScaleByAdaDeltaState as ScaleByAdaDeltaState
+from optcc.transforms.adadelta import adadelta as adadelta
+from optcc.transforms.adadelta import scale_by_adadelta as scale_by_adadelta
 from optcc.transforms.adam_variants import ScaleByAmsgradState as ScaleByAmsgradState
 from optcc.transforms.adam_variants import ScaleByBeliefState as ScaleByBeliefState
 from optcc.transforms.adam_variants import scale_by_adamax as scale_by_adamax
@@ -125,14 +144,24 @@ from optcc.transforms.adaptive_optimizers import optimistic_gradient_descent as 
 from optcc.transforms.adaptive_optimizers import radam as radam
 from optcc.transforms.adaptive_optimizers import yogi as yogi
 from optcc.transforms.combining import chain as chain
+from optcc.transforms.combining import named_chain as named_chain
 from optcc.transforms.conditional import ApplyIfFiniteState as ApplyIfFiniteState
+from optcc.transforms.conditional import ConditionallyMaskState as ConditionallyMaskState
+from optcc.transforms.conditional import ConditionallyTransformState as ConditionallyTransformState
 from optcc.transforms.conditional import MaybeUpdateState as MaybeUpdateState
 from optcc.transforms.conditional import apply_if_finite as apply_if_finite
+from optcc.transforms.conditional import conditionally_mask as conditionally_mask
+from optcc.transforms.conditional import conditionally_transform as conditionally_transform
 from optcc.transforms.conditional import maybe_update as maybe_update
+from optcc.transforms.distance_over_gradients import (
+    scale_by_distance_over_gradients as scale_by_distance_over_gradients,
+)
 from optcc.transforms.factored import FactoredState as FactoredState
 from optcc.transforms.factored import adafactor as adafactor
 from optcc.transforms.factored import scale_by_factored_rms as scale_by_factored_rms
 from optcc.transforms.flattening import flatten as flatten
+from optcc.transforms.freezing import freeze as freeze
+from optcc.transforms.freezing import selective_transform as selective_transform
 from optcc.transforms.guards import NonNegativeParamsState as NonNegativeParamsState
 from optcc.transforms.guards import ZeroNansState as ZeroNansState
 from optcc.transforms.guards import keep_params_nonnegative as keep_params_nonnegative
@@ -141,13 +170,25 @@ from optcc.transforms.guards import zero_nans as zero_nans
 from optcc.transforms.injection import InjectHyperparamsState as InjectHyperparamsState
 from optcc.transforms.injection import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from optcc.transforms.injection import inject_hyperparams as inject_hyperparams
+from optcc.transforms.injection import inject_stateful_hyperparams as inject_stateful_hyperparams
 from optcc.transforms.label_groups import MultiTransformState as MultiTransformState
+from optcc.transforms.label_groups import PartitionState as PartitionState
 from optcc.transforms.label_groups import multi_transform as multi_transform
+from optcc.transforms.label_groups import partition as partition
+from optcc.transforms.lbfgs import ScaleByLBFGSState as ScaleByLBFGSState
+from optcc.transforms.lbfgs import lbfgs as lbfgs
+from optcc.transforms.lbfgs import scale_by_lbfgs as scale_by_lbfgs
 from optcc.transforms.leaf_norms import clip_by_block_rms as clip_by_block_rms
 from optcc.transforms.leaf_norms import scale_by_param_block_norm as scale_by_param_block_norm
 from optcc.transforms.leaf_norms import scale_by_param_block_rms as scale_by_param_block_rms
+from optcc.transforms.line_searches import BacktrackingLinesearchInfo as BacktrackingLinesearchInfo
+from optcc.transforms.line_searches import ScaleByBacktrackingLinesearchState as ScaleByBacktrackingLinesearchState
+from optcc.transforms.line_searches import scale_by_backtracking_linesearch as scale_by_backtracking_linesearch
+from optcc.transforms.line_searches import value_and_grad_from_state as value_and_grad_from_state
 from optcc.transforms.lookahead import LookaheadState as LookaheadState
 from optcc.transforms.lookahead import lookahead as lookahead
+from optcc.transforms.loss_value import polyak_sgd as polyak_sgd
+from optcc.transforms.loss_value import scale_by_polyak as scale_by_polyak
 from optcc.transforms.masking import MaskedState as MaskedState
 from optcc.transforms.masking import masked as masked
 from optcc.transforms.moments import EmaState as EmaState
@@ -161,12 +202,25 @@ from optcc.transforms.moments import scale_by_adam as scale_by_adam
 from optcc.transforms.moments import scale_by_lion as scale_by_lion
 from optcc.transforms.moments import scale_by_rms as scale_by_rms
 from optcc.transforms.moments import trace as trace
+from optcc.transforms.monitoring import MonitorState as MonitorState
+from optcc.transforms.monitoring import SnapshotState as SnapshotState
+from optcc.transforms.monitoring import measure_with_ema as measure_with_ema
+from optcc.transforms.monitoring import monitor as monitor
+from optcc.transforms.monitoring import snapshot as snapshot
+from optcc.transforms.nesterov import ScaleByAdanState as ScaleByAdanState
+from optcc.transforms.nesterov import adan as adan
+from optcc.transforms.nesterov import nadam as nadam
+from optcc.transforms.nesterov import nadamw as nadamw
+from optcc.transforms.nesterov import optimistic_adam as optimistic_adam
+from optcc.transforms.nesterov import optimistic_adam_v2 as optimistic_adam_v2
+from optcc.transforms.nesterov import scale_by_adan as scale_by_adan
 from optcc.transforms.noise import AddNoiseState as AddNoiseState
 from optcc.transforms.noise import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState
 from optcc.transforms.noise import add_noise as add_noise
 from optcc.transforms.noise import differentially_private_aggregate as differentially_private_aggregate
 from optcc.transforms.noise import dpsgd as dpsgd
 from optcc.transforms.noise import noisy_sgd as noisy_sgd
+from optcc.transforms.normalizing import normalize_by_update_norm as normalize_by_update_norm
 from optcc.transforms.optimizers import adam as adam
 from optcc.transforms.optimizers import adamw as adamw
 from optcc.transforms.optimizers import lamb as lamb
@@ -188,6 +242,12 @@ from optcc.transforms.scaling import scale as scale
 from optcc.transforms.scaling import scale_by_learning_rate as scale_by_learning_rate
 from optcc.transforms.scaling import scale_by_schedule as scale_by_schedule
 from optcc.transforms.scaling import scale_by_trust_ratio as scale_by_trust_ratio
+from optcc.transforms.signs import ScaleByRpropState as ScaleByRpropState
+from optcc.transforms.signs import rprop as rprop
+from optcc.transforms.signs import scale_by_rprop as scale_by_rprop
+from optcc.transforms.signs import scale_by_sign as scale_by_sign
+from optcc.transforms.signs import sign_sgd as sign_sgd
+from optcc.transforms.signs import signum as signum
 from optcc.transforms.sm3 import ScaleBySM3State as ScaleBySM3State
 from optcc.transforms.sm3 import scale_by_sm3 as scale_by_sm3
 from optcc.transforms.sm3 import sm3 as sm3
@@ -196,6 +256,9 @@ from optcc.transforms.stateless import stateless_with_tree_map as stateless_with
 from optcc.transforms.unit_norms import AdaptiveGradClipState as AdaptiveGradClipState
 from optcc.transforms.unit_norms import adaptive_grad_clip as adaptive_grad_clip
 from optcc.transforms.unit_norms import centralize as centralize
+from optcc.transforms.zoom_search import ScaleByZoomLinesearchState as ScaleByZoomLinesearchState
+from optcc.transforms.zoom_search import ZoomLinesearchInfo as ZoomLinesearchInfo
+from optcc.transforms.zoom_search import scale_by_zoom_linesearch as scale_by_zoom_linesearch
 from optcc.tree_utils.moments import bias_correction as bias_correction
 from optcc.tree_utils.moments import update_infinity_moment as update_infinity_moment
 from optcc.tree_utils.moments import update_moment as update_moment
@@ -215,4 +278,4 @@ def __getattr__(name: str) -> Any:
         from optcc.runtime.optimizer import CompiledOptimizer
 
         return CompiledOptimizer
-    raise AttributeError(f"module 'optcc' has no attribute {name!r}")
+    return _missing_name(__name__)(name)

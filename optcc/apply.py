@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -9,9 +11,29 @@ from optcc import base
 
 
 def apply_updates(params: base.Params, updates: base.Updates) -> base.Params:
-    """Add updates to parameters: ``p + u``, in the dtype of each parameter. A None parameter stays None."""
+    """Add updates to parameters: ``p + u``, in the dtype of each parameter. A None parameter stays None.
 
-    def leaf(p: jax.typing.ArrayLike | None, u: jax.typing.ArrayLike):
-        return None if p is None else jnp.asarray(p + u).astype(jnp.asarray(p).dtype)
+    Where there is nothing to add, a parameter stays as it is: at None in the place of an update, or of a subtree of
+    them, at an update of type float0, and where the parameter is a key or no array.
+    """
 
-    return jax.tree.map(leaf, params, updates, is_leaf=lambda x: x is None)
+    def at(update: Any, params: Any) -> Any:
+        return params if update is None else jax.tree.map(added, params, update, is_leaf=_is_none)
+
+    if any(x is None for x in jax.tree.leaves(updates, is_leaf=_is_none)):
+        return jax.tree.map(at, updates, params, is_leaf=_is_none)
+    return jax.tree.map(added, params, updates, is_leaf=_is_none)
+
+
+def added(p: Any, u: Any) -> Any:
+    """One parameter after its update."""
+    if p is None or u is None or getattr(u, "dtype", None) == jax.dtypes.float0:
+        return p
+    dtype = getattr(p, "dtype", None)
+    if callable(p) if dtype is None else jnp.issubdtype(dtype, jax.dtypes.extended):
+        return p
+    return jnp.asarray(p + u).astype(jnp.asarray(p).dtype)
+
+
+def _is_none(x: Any) -> bool:
+    return x is None

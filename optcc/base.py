@@ -10,6 +10,8 @@ import jax
 PyTree: TypeAlias = Any
 Count: TypeAlias = Any
 """The number of steps taken, a 0-d int32 array."""
+Number: TypeAlias = Any
+"""A 0-d float array of a state."""
 OptState: TypeAlias = PyTree
 """A pytree of arrays that a gradient transformation keeps between steps."""
 Params: TypeAlias = PyTree
@@ -63,6 +65,12 @@ class GradientTransformationExtraArgs(GradientTransformation):
 
 class EmptyState(NamedTuple):
     """The state of a transformation that keeps none."""
+
+
+def init_empty_state(params: Params) -> EmptyState:
+    """The ``init`` of a transformation that keeps no state."""
+    del params
+    return EmptyState()
 
 
 class MaskedNode(NamedTuple):

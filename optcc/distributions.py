@@ -94,6 +94,7 @@ def multi_normal(loc: ArrayLike, log_scale: ArrayLike) -> MultiNormal:
         jnp.broadcast_shapes(mean.shape, log_std.shape)
     except ValueError:
         raise ValueError(
-            f"multi_normal: loc has shape {mean.shape}, log_scale {log_std.shape}; give shapes that broadcast"
+            "multi_normal: Incompatible shapes for broadcasting: "
+            f"loc has shape {mean.shape}, log_scale {log_std.shape}; give shapes that broadcast"
         ) from None
     return MultiNormal(mean, log_std)

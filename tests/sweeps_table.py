@@ -29,7 +29,7 @@ file, and a test compares it. Any row in full: `optcc compile "EXPR" --params gp
 
 def compiled(row: Row, params: Any) -> CompiledOptimizer:
     """The expression of a row for these parameters; for lookahead, fast and slow ones."""
-    return optcc.compile(parse_optimizer(row.listed), row.like(params))
+    return optcc.compile(parse_optimizer(row.listed), row.like(params), extra_args=row.extra(0))
 
 
 def line(row: Row, before: Row | None, params: Any) -> str:

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 import optcc
+from tests.exact_formulas import adam, radam, trajectory
 
 
 def last_update(tx: Any, grads: Any, params: Any, steps: int) -> Any:
@@ -38,3 +39,75 @@ def test_narrow_parameters_are_computed_in_float32(dtype: Any, theirs: float, ou
     for library, expected, margin in ((optax, theirs, 2e-2), (optcc, ours, 5e-5)):
         found = last_update(library.scale_by_adam(), jnp.asarray(g), jnp.zeros((), dtype), 200)
         assert float(found) == pytest.approx(expected, abs=margin)
+
+
+def worst(found: Any, expected: Any) -> float:
+    """The largest relative error."""
+    return float(np.max(np.abs(np.asarray(found) / np.asarray(expected) - 1)))
+
+
+@pytest.mark.parametrize(
+    ("b2", "theirs", "ours"),
+    [(0.999, (8e-6, 2e-5), 8e-7), (0.99999, (5e-4, 1e-3), 8e-7), (0.9999999, (8e-2, 0.1), 8e-7)],
+)
+def test_bias_correction(b2: float, theirs: tuple[float, float], ours: float) -> None:
+    right = adam(0.9, b2)
+    low, high = theirs
+    assert low < worst(trajectory(optax.scale_by_adam(0.9, b2, 0.0), "pair"), right) < high
+    assert worst(trajectory(optcc.scale_by_adam(0.9, b2, 0.0), "pair"), right) < ours
+
+
+@pytest.mark.parametrize(
+    ("b2", "theirs", "ours"),
+    [(0.999, (5e-3, 7e-3), 1.2e-6), (0.99999, (10, 15), 1.2e-6), (0.9999999, (1e3, 2e3), 1.2e-6)],
+)
+def test_rectification(b2: float, theirs: tuple[float, float], ours: float) -> None:
+    right = radam(0.9, b2, 5.0)
+    low, high = theirs
+    assert low < worst(trajectory(optax.scale_by_radam(0.9, b2, 0.0), "pair"), right) < high
+    assert worst(trajectory(optcc.scale_by_radam(0.9, b2, 0.0), "pair"), right) < ours
+
+
+def test_weight_of_adafactor() -> None:
+    params = jnp.ones(4)
+    right = 4 * (10**6 + 1) ** -0.8
+    for library, low, high in ((optax, 2e-4, 6e-4), (optcc, 0, 1e-6)):
+        tx = library.scale_by_factored_rms()
+        state = tx.init(params)._replace(count=jnp.int32(10**6))
+        _, new = jax.jit(tx.update)(2 * params, state, params)
+        assert low <= worst(new.v, right) < high
+
+
+def test_zero_by_zero() -> None:
+    params = jnp.ones(4)
+    chains: list[tuple[Any, Any, float]] = [
+        (lambda lib: lib.clip_by_global_norm(0.0), 0 * params, 0.0),
+        (lambda lib: lib.clip_by_block_rms(0.0), 0 * params, 0.0),
+        (lambda lib: lib.scale_by_factored_rms(step_offset=3), params, 1.0),
+    ]
+    for make, grads, right in chains:
+        assert np.isnan(last_update(make(optax), grads, params, 6)).all()
+        np.testing.assert_allclose(last_update(make(optcc), grads, params, 6), right, rtol=1e-6)
+
+
+def test_sums_of_squares() -> None:
+    for library in (optax, optcc):
+        tx = library.clip_by_global_norm(1.0)
+        np.testing.assert_array_equal(last_update(tx, jnp.full(4, 1e20), jnp.ones(4), 1), 0.0)
+        half = last_update(tx, jnp.full(4, 300, jnp.float16), jnp.ones(4, jnp.float16), 1)
+        np.testing.assert_array_equal(np.float64(half), 0.0 if library is optax else 0.5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_injected_hyperparameters_are_float32(dtype: Any) -> None:
+    grads, params = jnp.full(3, 0.5, dtype), jnp.ones(3, dtype)
+    theirs, ours = (library.inject_hyperparams(library.adamw)(1e-3, weight_decay=0.0) for library in (optax, optcc))
+    assert theirs.init(params).hyperparams["b2"].dtype == dtype
+    assert {x.dtype for x in ours.init(params).hyperparams.values()} == {jnp.dtype(jnp.float32)}
+    if dtype == jnp.bfloat16:
+        assert np.isnan(np.float64(last_update(theirs, grads, params, 1))).all()
+    for compiled in (False, True):
+        tx = optcc.compile(ours, params) if compiled else ours
+        np.testing.assert_allclose(np.float64(last_update(tx, grads, params, 1)), -1e-3, rtol=4e-3)
+    asked = optcc.inject_hyperparams(optcc.adamw, hyperparam_dtype=dtype)(1e-3)
+    assert asked.init(params).hyperparams["b2"].dtype == dtype

@@ -75,13 +75,18 @@ def reduction_axes(loss: str, axis: Axis, shape: tuple[int, ...]) -> tuple[int, 
     return axes
 
 
-def full_mask(loss: str, where: ArrayLike | None, shape: tuple[int, ...]) -> jax.Array | None:
-    """``where`` as a boolean array of exactly this shape; None stays None."""
+def full_mask(loss: str, where: ArrayLike | None, shape: tuple[int, ...], class_axis: Axis = None) -> jax.Array | None:
+    """``where`` as a boolean array of exactly this shape; None stays None.
+
+    A mask of another rank lacks ``class_axis``, if that is given: it is for whole distributions.
+    """
     if where is None:
         return None
     mask = as_real(loss, "where", where)
     if mask.dtype != jnp.bool_:
         raise TypeError(f"{loss}: where must be boolean, got {mask.dtype}; write it as a comparison, such as mask > 0")
+    if class_axis is not None and mask.ndim not in (0, len(shape)):
+        mask = jnp.expand_dims(mask, class_axis if isinstance(class_axis, int) else tuple(class_axis))
     try:
         return jnp.broadcast_to(mask, shape)
     except ValueError:

@@ -60,7 +60,7 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> jax.Ar
     common_shape(loss, logits=scores, labels=yes)
     # 1 - sigmoid(x) is sigmoid(-x); the subtraction would lose every digit at large logits.
     log_yes, log_no = jax.nn.log_sigmoid(scores), jax.nn.log_sigmoid(-scores)
-    return -_weighted(yes, log_yes) - _weighted(1.0 - yes, log_no)
+    return -weighted(yes, log_yes) - weighted(1.0 - yes, log_no)
 
 
 def softmax_cross_entropy(
@@ -75,7 +75,8 @@ def softmax_cross_entropy(
       logits: floating-point unnormalised log-probabilities, shape ``[..., num_classes]``.
       labels: probabilities that sum to one, such as one-hot rows; broadcast against ``logits``.
       axis: axis or axes of the classes; None takes the whole array as one distribution.
-      where: boolean, broadcasts to the inputs; classes where it is False take part in nothing.
+      where: boolean, broadcasts to the inputs; classes where it is False take part in nothing. It may lack ``axis``,
+        to leave out whole distributions.
 
     Returns:
       One cross entropy in nats per distribution, shape ``[...]``.
@@ -91,11 +92,11 @@ def softmax_cross_entropy(
     weights = as_real(loss, "labels", labels)
     shape = common_shape(loss, logits=scores, labels=weights)
     axes = reduction_axes(loss, axis, shape)
-    mask = full_mask(loss, where, shape)
+    mask = full_mask(loss, where, shape, axis)
     # The logits broadcast before the softmax: an axis of length 1 may grow to the number of classes.
     scores = fill_masked(mask, jnp.broadcast_to(scores, shape), -jnp.inf)
     weights = fill_masked(mask, jnp.broadcast_to(weights, shape), 0)
-    terms = _weighted(weights, jax.nn.log_softmax(scores, axis=axes))
+    terms = weighted(weights, jax.nn.log_softmax(scores, axis=axes))
     return -jnp.sum(terms, axis=axes, where=mask)
 
 
@@ -113,7 +114,7 @@ def softmax_cross_entropy_with_integer_labels(
         negative index counts from the end; an index out of range gives NaN.
       axis: axis of the classes. Several axes are read as one, in the order given, the last one running fastest.
       where: boolean, broadcasts to ``logits``; classes where it is False are left out of the normaliser. With no
-        class left the loss is 0.
+        class left the loss is 0. It may lack ``axis``, to leave out whole distributions.
 
     Returns:
       One cross entropy in nats per label, shape ``[...]``.
@@ -130,7 +131,7 @@ def softmax_cross_entropy_with_integer_labels(
     if axis is None:
         raise ValueError(f"{loss}: axis must be an integer or a tuple of integers, got None")
     axes = reduction_axes(loss, axis, scores.shape)
-    mask = full_mask(loss, where, scores.shape)
+    mask = full_mask(loss, where, scores.shape, axis)
     batch = tuple(size for a, size in enumerate(scores.shape) if a not in axes)
     if indices.ndim != len(batch) or any(n not in (1, m) for n, m in zip(indices.shape, batch, strict=True)):
         raise ValueError(
@@ -176,7 +177,7 @@ def smooth_labels(labels: ArrayLike, alpha: ArrayLike, *, axis: Axis = -1, where
     return (1.0 - uniform) * given + uniform / num_classes
 
 
-def _weighted(weights: jax.Array, log_probabilities: jax.Array) -> jax.Array:
+def weighted(weights: jax.Array, log_probabilities: jax.Array) -> jax.Array:
     """``weights * log_probabilities``, with 0 for an impossible outcome of weight 0, where the product is NaN."""
     impossible = (weights == 0) & (log_probabilities == -jnp.inf)
     return weights * jnp.where(impossible, 0.0, log_probabilities)

@@ -1,5 +1,7 @@
 """Divergences between two distributions, the predicted one given by its logarithms."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -34,7 +36,23 @@ def kl_divergence(
     return jnp.sum(_relative_entropy(log_p, t), axis=axes, where=mask)
 
 
-def convex_kl_divergence(
+def kl_divergence_with_log_targets(
+    log_predictions: ArrayLike, log_targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
+) -> jax.Array:
+    """:func:`kl_divergence` with the targets as log-probabilities, too.
+
+    ``sum(exp(log_t) * (log_t - log_p))`` along ``axis``. A target of ``-inf`` adds nothing to the value or to a
+    gradient. Arguments and errors are otherwise those of :func:`kl_divergence`.
+    """
+    log_p, log_t, axes, mask = _arguments("kl_divergence_with_log_targets", log_predictions, log_targets, axis, where)
+    impossible = log_t == -jnp.inf
+    # Both logarithms are replaced before the product, so that 0 * inf arises in no derivative either.
+    log_t, log_p = jnp.where(impossible, 0.0, log_t), jnp.where(impossible, 0.0, log_p)
+    terms = jnp.where(impossible, 0.0, jnp.exp(log_t) * (log_t - log_p))
+    return jnp.sum(terms, axis=axes, where=mask)
+
+
+def generalized_kl_divergence(
     log_predictions: ArrayLike, targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
 ) -> jax.Array:
     """Kullback-Leibler divergence for measures that need not sum to one.
@@ -43,7 +61,22 @@ def convex_kl_divergence(
     negative; for distributions that sum to one the value is that of :func:`kl_divergence`, whose arguments, zero
     targets and errors are the same here.
     """
-    log_p, t, axes, mask = _arguments("convex_kl_divergence", log_predictions, targets, axis, where)
+    return _generalized("generalized_kl_divergence", log_predictions, targets, axis, where)
+
+
+def convex_kl_divergence(
+    log_predictions: ArrayLike, targets: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
+) -> jax.Array:
+    """The former name of :func:`generalized_kl_divergence`; it warns, as Optax's does."""
+    new_name = "convex_kl_divergence is deprecated; use generalized_kl_divergence"
+    warnings.warn(new_name, DeprecationWarning, stacklevel=2)
+    return _generalized("convex_kl_divergence", log_predictions, targets, axis, where)
+
+
+def _generalized(
+    loss: str, log_predictions: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None
+) -> jax.Array:
+    log_p, t, axes, mask = _arguments(loss, log_predictions, targets, axis, where)
     return jnp.sum(_relative_entropy(log_p, t) + (jnp.exp(log_p) - t), axis=axes, where=mask)
 
 

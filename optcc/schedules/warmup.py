@@ -17,6 +17,17 @@ from optcc.schedules.join import join_schedules
 from optcc.schedules.polynomial import linear_schedule
 
 
+def warmup_constant_schedule(init_value: Scalar, peak_value: Scalar, warmup_steps: int) -> Schedule:
+    """A straight line up to the peak, which then stays: `linear_schedule` under a name that says what it is for.
+
+    Args:
+      init_value: value at step 0.
+      peak_value: value from step ``warmup_steps`` on.
+      warmup_steps: length of the warmup.
+    """
+    return linear_schedule(init_value, peak_value, warmup_steps)
+
+
 def warmup_cosine_decay_schedule(
     init_value: Scalar,
     peak_value: Scalar,

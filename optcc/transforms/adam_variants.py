@@ -224,17 +224,19 @@ def scale_by_radam(
         eps_root: Scalar,
         threshold: Scalar,
     ):
+        from optcc.formula.powers import average_length
+
         mu = update_moment(g, state.mu, b1)
         nu = update_moment(b.square(g), state.nu, b2)
         count = b.increment(state.count)
         ro_inf = 2.0 / (1.0 - b2) - 1.0
-        power = b2**count
-        ro = ro_inf - 2 * count * power / (1 - power)
-        taken = ro >= threshold
+        ro = average_length(b, b2, count)
+        # Lengths are below the count, also where float32 takes them for equal.
+        taken = (ro >= threshold) & (count > threshold)
         mu_hat = corrected_mean(b, g, mu, b1, count, nesterov=nesterov)
         nu_hat = b.where(taken, debias(b, nu, b2, count), 1.0)
         safe_ro = b.where(taken, ro, ro_inf)
-        squared = (safe_ro - 4.0) * (safe_ro - 2.0) * ro_inf / ((ro_inf - 4.0) * (ro_inf - 2.0) * safe_ro)
+        squared = (safe_ro - 4.0) * (safe_ro - 2.0) / safe_ro * (ro_inf / ((ro_inf - 4.0) * (ro_inf - 2.0)))
         r = b.sqrt(b.where(taken, squared, 1.0))
         rectified = b.cast_like(r * mu_hat, mu_hat) / (b.sqrt(nu_hat + eps_root) + eps)
         return b.where(taken, rectified, mu_hat), ScaleByAdamState(count, mu, nu)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -172,22 +173,27 @@ def fromage(
     algorithm 1.
     """
     if not callable(learning_rate):
-        factor = 1 / (1 + learning_rate**2) ** 0.5
         return chain(
             scale_by_trust_ratio(min_norm),
-            scale_by_learning_rate(learning_rate * factor),
-            add_decayed_weights(factor - 1),
+            scale_by_learning_rate(learning_rate / _root(learning_rate)),
+            add_decayed_weights(_shrinking(learning_rate)),
         )
-    schedule: Callable[[base.Count], jax.typing.ArrayLike] = learning_rate
-
-    def damping(count: base.Count) -> jax.typing.ArrayLike:
-        return 1 / (1 + schedule(count) ** 2) ** 0.5
-
+    schedule: Callable[[base.Count], Any] = learning_rate
     return chain(
         scale_by_trust_ratio(min_norm),
-        scale_by_learning_rate(lambda count: damping(count) * schedule(count)),
-        add_decayed_weights(lambda count: damping(count) - 1),
+        scale_by_learning_rate(lambda count: schedule(count) / _root(schedule(count))),
+        add_decayed_weights(lambda count: _shrinking(schedule(count))),
     )
+
+
+def _root(rate: Any) -> Any:
+    return (1 + rate**2) ** 0.5
+
+
+def _shrinking(rate: Any) -> Any:
+    """``1 / _root(rate) - 1``, without the difference of nearly equal numbers that it is for a small rate."""
+    root = _root(rate)
+    return -(rate**2) / (root * (1 + root))
 
 
 def lars(

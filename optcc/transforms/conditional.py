@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,26 @@ class MaybeUpdateState(NamedTuple):
 
     inner_state: Any
     step: base.Count
+
+
+class ConditionallyTransformState(NamedTuple):
+    """The inner state, and the number of calls, a 0-d int32."""
+
+    inner_state: Any
+    step: base.Count
+
+
+class ConditionallyMaskState(NamedTuple):
+    """The number of calls, a 0-d int32, and the inner state."""
+
+    step: base.Count
+    inner_state: base.OptState
+
+
+class ConditionFn(Protocol):
+    """From the number of earlier calls, a 0-d int32, and extra arguments of ``update`` to a 0-d bool."""
+
+    def __call__(self, step: jax.typing.ArrayLike, **extra_args: Any) -> jax.typing.ArrayLike: ...
 
 
 def apply_if_finite(
@@ -101,28 +121,56 @@ def maybe_update(
 
     Raises TypeError where the function returns anything but one number.
     """
+    return _on_some_steps("maybe_update", inner, should_update_fn, forward_extra_args, MaybeUpdateState)
+
+
+def conditionally_transform(
+    inner: base.GradientTransformation,
+    should_transform_fn: Callable[..., jax.typing.ArrayLike],
+    forward_extra_args: bool = False,
+) -> base.GradientTransformationExtraArgs:
+    """The newer name of `maybe_update`. State: ``ConditionallyTransformState(inner_state, step)``."""
+    state = ConditionallyTransformState
+    return _on_some_steps("conditionally_transform", inner, should_transform_fn, forward_extra_args, state)
+
+
+def conditionally_mask(
+    inner: base.GradientTransformation,
+    should_transform_fn: Callable[..., jax.typing.ArrayLike],
+    forward_extra_args: bool = False,
+) -> base.GradientTransformationExtraArgs:
+    """As `maybe_update`, but with zeros for the updates on the other steps.
+
+    State: ``ConditionallyMaskState(step, inner_state)``.
+    """
+    state = ConditionallyMaskState
+    return _on_some_steps("conditionally_mask", inner, should_transform_fn, forward_extra_args, state, zeros=True)
+
+
+def _on_some_steps(
+    name: str,
+    inner: base.GradientTransformation,
+    condition: Callable[..., jax.typing.ArrayLike],
+    forward_extra_args: bool,
+    state_class: Callable[..., Any],
+    *,
+    zeros: bool = False,
+) -> base.GradientTransformationExtraArgs:
     child = definition_of(inner)
 
-    def init(b: Builder, params: Tree) -> MaybeUpdateState:
-        return MaybeUpdateState(inner_state=b.initialize(None, child, params), step=b.integer(0))
+    def init(b: Builder, params: Tree) -> Any:
+        return state_class(inner_state=b.initialize(None, child, params), step=b.integer(0))
 
-    def update(b: Builder, updates: Tree, state: MaybeUpdateState, params: Tree | None):
+    def update(b: Builder, updates: Tree, state: Any, params: Tree | None):
         extras = (b.extra_args or {}) if forward_extra_args else {}
-        taken = _condition(b, should_update_fn, state.step, extras)
+        taken = _condition(b, condition, state.step, extras)
         new, inner_state = b.apply(None, child, updates, state.inner_state, params)
-        return b.where(taken, new, updates), MaybeUpdateState(
-            b.select(taken, inner_state, state.inner_state), b.increment(state.step)
+        return b.where(taken, new, 0.0 if zeros else updates), state_class(
+            inner_state=b.select(taken, inner_state, state.inner_state), step=b.increment(state.step)
         )
 
     return as_pair(
-        Definition(
-            "maybe_update",
-            init,
-            update,
-            children=(child,),
-            numbers_children=False,
-            uses_extra_args=forward_extra_args,
-        )
+        Definition(name, init, update, children=(child,), numbers_children=False, uses_extra_args=forward_extra_args)
     )
 
 
@@ -140,9 +188,7 @@ def _condition(b: Builder, function: Callable[..., Any], step: Scalar, extras: d
         answer = jnp.asarray(function(count, **named))
         if answer.shape != ():
             raise TypeError(
-                message(
-                    f"should_update_fn must return one bool, got {answer.dtype}{list(answer.shape)}", b.where_in_chain
-                )
+                message(f"the condition must return one bool, got {answer.dtype}{list(answer.shape)}", b.where_in_chain)
             )
         return [answer != 0]
 

@@ -51,7 +51,7 @@ def scale_by_factored_rms(
     """Divide by the root of a second moment that large matrices keep as its row and column means.
 
     With ``d = decay_rate_fn(count - step_offset, decay_rate)`` and ``s = g**2 + epsilon``, for a leaf whose two largest
-    axes have ``min_dim_size_to_factor`` or more each::
+    axes have ``min_dim_size_to_factor`` or more each (the default ``d`` is 0 up to step ``step_offset``)::
 
         r <- d * r + (1 - d) * mean(s, columns)
         c <- d * c + (1 - d) * mean(s, rows)
@@ -80,17 +80,16 @@ def scale_by_factored_rms(
 
     def update(b: Builder, g: Tree, state: FactoredState, params: Tree | None, **hypers: Scalar):
         params = b.require_params(params)
-        step = state.count - hypers["step_offset"]
-        rate = (
-            1.0 - (b.as_float32(step) + 1.0) ** -hypers["decay_rate"]
-            if decay_rate_fn is _decay_rate_pow
-            else b.schedule(lambda count: decay_rate_fn(count - step_offset, decay_rate), state.count)  # type: ignore[operator]
-        )
+        if decay_rate_fn is _decay_rate_pow:
+            rate, weight = _decay_and_weight(b, state.count - hypers["step_offset"], hypers["decay_rate"])
+        else:
+            rate = b.schedule(lambda count: decay_rate_fn(count - step_offset, decay_rate), state.count)  # type: ignore[operator]
+            weight = 1.0 - rate
         chosen = [factors(shape) is not None for shape in b.leaf_sets.shapes(g.leaf_set)]
         sides = [b.split(tree, chosen) for tree in (g, params, state.v_row, state.v_col, state.v)]
         on, off = ([pair[i] for pair in sides] for i in (0, 1))
-        new_on = _factored(b, *on, rate=rate, epsilon=hypers["epsilon"], minimum=min_dim_size_to_factor)
-        new_off = _unfactored(b, *off, rate=rate, epsilon=hypers["epsilon"])
+        new_on = _factored(b, *on, rates=(rate, weight), epsilon=hypers["epsilon"], minimum=min_dim_size_to_factor)
+        new_off = _unfactored(b, *off, rates=(rate, weight), epsilon=hypers["epsilon"])
         wholes: list[GroupedLeaves] = [tree.leaf_set for tree in (g, state.v_row, state.v_col, state.v)]
         u, v_row, v_col, v = (b.join(x, y, whole) for x, y, whole in zip(new_on, new_off, wholes, strict=True))
         return u, FactoredState(b.increment(state.count), v_row, v_col, v)
@@ -112,8 +111,27 @@ def _without(shape: Shape, axes: tuple[int, int] | None, which: int) -> Shape:
     return (1,) if axes is None else tuple(n for i, n in enumerate(shape) if i != axes[which])
 
 
+def _decay_and_weight(b: Builder, step: Scalar, exponent: Scalar) -> tuple[Scalar, Scalar]:
+    """``1 - (step + 1)**-exponent``, 0 for a negative step, and one minus that.
+
+    Neither is made from the other, which would be off by the rounding of 1 where they are small.
+    """
+    step = b.maximum(b.as_float32(step), 0.0)
+    decay = 0.0 - b.unary("expm1", -exponent * b.unary("log1p", step))
+    return decay, (step + 1.0) ** -exponent
+
+
 def _factored(
-    b: Builder, g: Tree, params: Tree, v_row: Tree, v_col: Tree, v: Tree, *, rate: Scalar, epsilon: Scalar, minimum: int
+    b: Builder,
+    g: Tree,
+    params: Tree,
+    v_row: Tree,
+    v_col: Tree,
+    v: Tree,
+    *,
+    rates: tuple[Scalar, Scalar],
+    epsilon: Scalar,
+    minimum: int,
 ) -> tuple[Tree, Tree, Tree, Tree]:
     def keeping(*dropped: int) -> Callable[[Shape], list[int]]:
         def kept(shape: Shape) -> list[int]:
@@ -130,7 +148,7 @@ def _factored(
 
     def moment(old: Tree, extent: str) -> Tree:
         old = b.reshape(old, g.leaf_set, extent)
-        return b.cast_like(rate * old + (1.0 - rate) * b.mean(squares, extent), params)
+        return b.cast_like(rates[0] * old + rates[1] * b.mean(squares, extent), params)
 
     row, column = moment(v_row, rows), moment(v_col, columns)
     u = g * b.rsqrt(row / b.mean(row, heads)) * b.rsqrt(column)
@@ -138,9 +156,17 @@ def _factored(
 
 
 def _unfactored(
-    b: Builder, g: Tree, params: Tree, v_row: Tree, v_col: Tree, v: Tree, *, rate: Scalar, epsilon: Scalar
+    b: Builder,
+    g: Tree,
+    params: Tree,
+    v_row: Tree,
+    v_col: Tree,
+    v: Tree,
+    *,
+    rates: tuple[Scalar, Scalar],
+    epsilon: Scalar,
 ) -> tuple[Tree, Tree, Tree, Tree]:
-    v = b.cast_like(rate * v + (1.0 - rate) * (b.square(g) + epsilon), params)
+    v = b.cast_like(rates[0] * v + rates[1] * (b.square(g) + epsilon), params)
     return g * b.rsqrt(v), v_row, v_col, v
 
 

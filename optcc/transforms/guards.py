@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from optcc import base
 from optcc.formula.definition import stateless, transformation
+from optcc.pass_through import passed_in
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
@@ -22,7 +23,12 @@ class ZeroNansState(NamedTuple):
 
 def set_to_zero() -> base.GradientTransformationExtraArgs:
     """Replace the updates by zeros, whatever they are. State: ``EmptyState()``."""
-    return stateless("set_to_zero", lambda b, updates, params: b.zeros_like(updates))
+
+    def update(b: Builder, updates: Tree, params: Tree | None) -> Tree:
+        b.zeroed.update(leaf.place for leaf in passed_in(updates.leaf_set.structure))
+        return b.zeros_like(updates)
+
+    return stateless("set_to_zero", update, passes_through=True)
 
 
 def keep_params_nonnegative() -> base.GradientTransformationExtraArgs:

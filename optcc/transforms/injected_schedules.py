@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
+from optcc.stateful_schedules import StatefulSchedule, WrappedScheduleState
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
     from optcc.formula.values import Scalar, Tree
 
 
-class WrappedScheduleState(NamedTuple):
-    """The number of steps, a 0-d int32: the state of a schedule that is a function of it."""
-
-    count: base.Count
-
-
-def injected(name: str, schedule: Any) -> PlainSchedule | StatefulSchedule:
+def injected(name: str, schedule: Any) -> PlainSchedule | ObjectSchedule:
     """The schedule of a hyperparameter: one with `init` and `update` keeps a state."""
     keeps_state = all(callable(getattr(schedule, method, None)) for method in ("init", "update"))
-    return StatefulSchedule(name, schedule) if keeps_state else PlainSchedule(schedule)
+    return ObjectSchedule(name, schedule) if keeps_state else PlainSchedule(schedule)
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,11 @@ class PlainSchedule:
 
 
 @dataclass(frozen=True)
-class StatefulSchedule:
+class ObjectSchedule:
     """An object with `init`, `update` and `__call__`, as opaque calls; its state is a tree over leaves of its own."""
 
     name: str
-    schedule: Any
+    schedule: StatefulSchedule
 
     def init(self, b: Builder) -> Tree:
         from optcc.importers.foreign import opaque_leaf_set

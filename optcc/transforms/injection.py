@@ -15,8 +15,9 @@ import numpy as np
 from optcc import base
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, known_definition
+from optcc.stateful_schedules import WrappedScheduleState
 from optcc.transforms.conditional import INNER
-from optcc.transforms.injected_schedules import PlainSchedule, StatefulSchedule, WrappedScheduleState, injected
+from optcc.transforms.injected_schedules import ObjectSchedule, PlainSchedule, injected
 from optcc.transforms.moments import DType, canonical
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def inject_hyperparams(
       inner_factory: makes the transformation. It is called when a program is built, with values of the IR for the
         hyperparameters: Python's operators work on them, ``jax.numpy`` and truth tests do not.
       static_args: names of arguments to leave alone, such as functions that are no schedules.
-      hyperparam_dtype: the dtype of real hyperparameters; by default the widest of the parameters.
+      hyperparam_dtype: the dtype of real hyperparameters; by default the widest of the parameters, float32
+        at least.
 
     State: ``InjectHyperparamsState(count, hyperparams, inner_state)``; with a schedule that keeps a state, an object
     with ``init()``, ``update(state, **extra_args)`` and ``__call__(state, **extra_args)``,
@@ -99,6 +101,10 @@ def inject_hyperparams(
         )
 
     return make
+
+
+inject_stateful_hyperparams = inject_hyperparams
+"""The older name for schedules that keep a state."""
 
 
 def _name_of(factory: Callable[..., Any]) -> str:
@@ -146,15 +152,20 @@ class _Injection:
 
     rebuild: Callable[[Mapping[str, Any]], base.GradientTransformation]
     numbers: Mapping[str, Any]
-    schedules: Mapping[str, PlainSchedule | StatefulSchedule]
+    schedules: Mapping[str, PlainSchedule | ObjectSchedule]
     dtype: np.dtype | None
     factory: str
 
     def definition(self) -> Definition:
-        return Definition("inject_hyperparams", self.init, self.update, self.numbers, uses_extra_args=True)
+        return Definition(
+            "inject_hyperparams", self.init, self.update, self.numbers, uses_extra_args=True, passes_through=True
+        )
 
     def init(self, b: Builder, params: Tree) -> Any:
-        real = self.dtype or np.dtype(jnp.result_type(*(params.dtypes.values() or [float])))
+        from optcc.dtypes import compute_dtype
+
+        # A decay of 0.999 is 1 in bfloat16.
+        real = self.dtype or compute_dtype(np.dtype(jnp.result_type(*(params.dtypes.values() or [float]))))
         hyperparams = {
             name: b.cast_scalar(b.hyper(name, value), _dtype_of(value, real)) for name, value in self.numbers.items()
         }
@@ -181,7 +192,7 @@ class _Injection:
         return new, self._state(b.increment(state.count), hyperparams, states, inner_state)
 
     def _state(self, count: Scalar, hyperparams: dict[str, Scalar], states: dict[str, Any], inner_state: Any) -> Any:
-        if any(isinstance(schedule, StatefulSchedule) for schedule in self.schedules.values()):
+        if any(isinstance(schedule, ObjectSchedule) for schedule in self.schedules.values()):
             return InjectStatefulHyperparamsState(count, hyperparams, states, inner_state)
         return InjectHyperparamsState(count, hyperparams, inner_state)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,8 @@ import jax
 from optcc import base
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.formula.hyper_names import child_labels
+from optcc.pass_through import as_given
 from optcc.transforms.masking import masked
 
 if TYPE_CHECKING:
@@ -21,13 +22,17 @@ Labels = base.PyTree
 """A pytree of labels that is a prefix of the parameters."""
 
 
-class MultiTransformState(NamedTuple):
+class PartitionState(NamedTuple):
     """The state of each transformation by its label, a `MaskedState` without arrays for the leaves of other labels."""
 
     inner_states: Mapping[Any, Any]
 
 
-def multi_transform(
+MultiTransformState = PartitionState
+"""The older name."""
+
+
+def partition(
     transforms: Mapping[Any, base.GradientTransformation],
     param_labels: Labels | Callable[[base.Params], Labels],
     *,
@@ -38,7 +43,7 @@ def multi_transform(
     ``param_labels`` is a pytree of keys of ``transforms`` with the structure of the parameters, or a prefix of it, or
     a function from the parameters (in ``update``, from the updates) to one; the function sees shapes and dtypes, not
     values. A transformation sees the leaves of its label only, so that its norms are over those. State:
-    ``MultiTransformState(inner_states)``, a dict with a `MaskedState` for each label. ``mask_compatible_extra_args``
+    ``PartitionState(inner_states)``, a dict with a `MaskedState` for each label. ``mask_compatible_extra_args``
     masks the extra arguments that have the structure of the updates, too.
 
     Raises ValueError for a label without a transformation, TreeMismatchError where the labels are no prefix of the
@@ -50,25 +55,31 @@ def multi_transform(
         )
         for label, tx in transforms.items()
     }
-    names = _names(list(children))
+    names = child_labels(list(children))
 
-    def init(b: Builder, params: Tree) -> MultiTransformState:
+    def init(b: Builder, params: Tree) -> PartitionState:
         from optcc.importers.foreign import as_shapes
 
-        _check(_labels(param_labels, as_shapes(b, params)), children, b.where_in_chain)
+        _check(_labels(param_labels, as_given(as_shapes(b, params))), children, b.where_in_chain)
         states = {
             label: b.initialize(name, child, params)
             for name, (label, child) in zip(names, children.items(), strict=True)
         }
-        return MultiTransformState(inner_states=states)
+        return PartitionState(inner_states=states)
 
-    def update(b: Builder, updates: Tree, state: MultiTransformState, params: Tree | None):
+    def update(b: Builder, updates: Tree, state: PartitionState, params: Tree | None):
         inner_states: dict[Any, Any] = {}
         for name, (label, child) in zip(names, children.items(), strict=True):
             updates, inner_states[label] = b.apply(name, child, updates, state.inner_states[label], params)
-        return updates, MultiTransformState(inner_states=inner_states)
+        return updates, PartitionState(inner_states=inner_states)
 
-    return as_pair(Definition("multi_transform", init, update, children=tuple(children.values()), labels=names))
+    return as_pair(
+        Definition("partition", init, update, children=tuple(children.values()), labels=names, passes_through=True)
+    )
+
+
+multi_transform = partition
+"""The older name."""
 
 
 def _labels(param_labels: Any, tree: base.PyTree) -> Labels:
@@ -77,12 +88,6 @@ def _labels(param_labels: Any, tree: base.PyTree) -> Labels:
 
 def _mask(param_labels: Any, group: Hashable) -> Callable[[base.PyTree], base.PyTree]:
     return lambda tree: jax.tree.map(lambda label: label == group, _labels(param_labels, tree))
-
-
-def _names(labels: list[Any]) -> tuple[str, ...]:
-    """The labels where they are words that differ, else their positions."""
-    words = all(isinstance(label, str) and re.fullmatch(r"\w+", label) for label in labels)
-    return tuple(map(str, labels if words else range(len(labels))))
 
 
 def _check(labels: Labels, known: Mapping[Any, Any], where: str) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from optcc.formula.builder import Builder
     from optcc.formula.values import Scalar, Tree
 
+LEAST_NORMAL = 2.0**-126
+"""Of float32."""
+
 
 def _safe_sqrt(b: Builder, squared: Tree, smallest: Scalar) -> Tree:
     """The root of a number a leaf, raised to ``smallest``; its derivative is finite at zero."""
@@ -50,12 +53,13 @@ def scale_by_param_block_rms(min_scale: jax.typing.ArrayLike = 1e-3) -> base.Gra
 def clip_by_block_rms(threshold: jax.typing.ArrayLike) -> base.GradientTransformationExtraArgs:
     """Scale each leaf down so that its root mean square is at most ``threshold``.
 
-    Per leaf: ``u = g / max(1, rms(g) / threshold)``. State: ``EmptyState()``. Source: Shazeer and Stern 2018,
-    section 6.
+    Per leaf: ``u = g / max(1, rms(g) / threshold)``, which is 0 for ``threshold = 0``. State: ``EmptyState()``. Source:
+    Shazeer and Stern 2018, section 6.
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, threshold: Scalar) -> Tree:
         rms = b.sqrt(b.mean(b.square(g)))
+        rms = b.where(rms.equals(0.0), LEAST_NORMAL, rms)  # so that a threshold of 0 divides by infinity, not by 0 / 0
         return g / b.maximum(1.0, rms / threshold)
 
     return stateless("clip_by_block_rms", update, threshold=threshold)

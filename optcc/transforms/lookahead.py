@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import numpy as np
 
 from optcc import base
 from optcc.base import LookaheadParams
@@ -39,8 +41,6 @@ def lookahead(
     State: ``LookaheadState(fast_state, steps_since_sync)``. Raises ValueError for a ``sync_period`` below 1 and if
     ``update`` gets no `LookaheadParams`. Source: Zhang et al. 2019, algorithm 1.
     """
-    if isinstance(sync_period, int) and sync_period < 1:
-        raise ValueError(message(f"sync_period must be at least 1, got {sync_period}", "lookahead"))
     child = definition_of(fast_optimizer)
 
     def init(b: Builder, params: Any) -> LookaheadState:
@@ -63,4 +63,10 @@ def lookahead(
         return LookaheadParams(b.cast_like(fast, u), b.cast_like(slow, params.slow)), new_state
 
     hypers = {"sync_period": sync_period, "slow_step_size": slow_step_size}
-    return as_pair(Definition("lookahead", init, update, hypers, children=(child,)))
+    return as_pair(Definition("lookahead", init, update, hypers, children=(child,), check=_check_period))
+
+
+def _check_period(hypers: Mapping[str, Any]) -> None:
+    period = hypers["sync_period"]
+    if isinstance(period, int | float | np.number) and not period >= 1:
+        raise ValueError(message(f"sync_period must be at least 1, got {period}", "lookahead"))

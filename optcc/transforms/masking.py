@@ -10,6 +10,7 @@ import jax
 from optcc import base
 from optcc.errors import TreeMismatchError, message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.pass_through import as_given
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
@@ -55,7 +56,7 @@ def masked(
             new, inner_state = b.apply(None, child, on, state.inner_state, params_on)
         return b.join(new, off, updates.leaf_set), MaskedState(inner_state=inner_state)
 
-    return as_pair(Definition("masked", init, update, children=(child,), numbers_children=False))
+    return as_pair(Definition("masked", init, update, children=(child,), numbers_children=False, passes_through=True))
 
 
 def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[Tree, Tree]:
@@ -63,7 +64,7 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
     from optcc.importers.foreign import as_shapes
 
     structure = tree.leaf_set.structure
-    flags = mask(as_shapes(b, tree if of is None else of)) if _is_callable(mask) else mask
+    flags = mask(as_given(as_shapes(b, tree if of is None else of))) if _is_callable(mask) else mask
     if not structure.num_leaves:
         flags = True  # the placeholder of `tree_map_params`, say, which the mask need not fit
     positions = jax.tree.unflatten(structure, range(structure.num_leaves))
@@ -73,7 +74,8 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
     except (ValueError, TypeError) as error:
         raise TreeMismatchError(
             message(
-                f"the mask is no pytree of bools that is a prefix of the parameters: {error}",
+                f"the mask is no pytree of bools that is a prefix of the parameters: "
+                f"{_other_keys(flags, positions) or error}",
                 b.where_in_chain,
                 "make it with jax.tree.map over the parameters, or pass a function that does",
             )
@@ -81,6 +83,15 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
     chosen = set(jax.tree.leaves(on))
     selected = [i in chosen for i in range(structure.num_leaves)]
     return b.split(tree, selected, (jax.tree.structure(on), jax.tree.structure(off)))
+
+
+def _other_keys(mask: Any, tree: Any) -> str:
+    """What the keys are, where a mask and a tree are dicts with different ones; otherwise nothing."""
+    if isinstance(mask, dict) and isinstance(tree, dict):
+        if mask.keys() != tree.keys():
+            return f"Dict key mismatch: the mask has {list(mask)}, the parameters have {list(tree)}"
+        return next(filter(None, (_other_keys(mask[key], tree[key]) for key in mask)), "")
+    return ""
 
 
 def _is_callable(mask: Any) -> bool:

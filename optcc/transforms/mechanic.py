@@ -63,7 +63,7 @@ def mechanize(
         dtype = min(params.dtypes.values(), key=lambda d: jnp.finfo(d).bits, default=jnp.dtype(jnp.float32))
         tuners = b.vector("tuners", num_betas, dtype)
         zeros = b.full(tuners, 0.0, {0: dtype})
-        scales = b.full(tuners, float(s_init), {0: dtype})  # type: ignore[arg-type]
+        scales = b.full(tuners, b.hyper("s_init", s_init), {0: dtype})
         fields: list[Any] = [b.integer(0), zeros, zeros, zeros, scales, params]
         return MechanicState(b.initialize(0, child, params), *fields)
 

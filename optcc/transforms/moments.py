@@ -71,7 +71,9 @@ def update_moment(g: Tree, moment: Tree, decay: Scalar) -> Tree:
 
 def bias_correction(b: Builder, moment: Tree, decay: Scalar, count: Scalar) -> Tree:
     """``moment / (1 - decay**count)``, in the dtype of the moment."""
-    return b.cast_like(moment / (1 - decay**count), moment)
+    from optcc.formula.powers import one_minus_power
+
+    return b.cast_like(moment / one_minus_power(b, decay, count), moment)
 
 
 def trace(

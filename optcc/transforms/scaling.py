@@ -36,7 +36,7 @@ ScaleState = ClipState = ClipByGlobalNormState = AddDecayedWeightsState = base.E
 
 def identity() -> base.GradientTransformationExtraArgs:
     """Pass the updates through. State: ``EmptyState()``."""
-    return stateless("identity", lambda b, updates, params: updates)
+    return stateless("identity", lambda b, updates, params: updates, passes_through=True)
 
 
 def scale(step_size: jax.typing.ArrayLike) -> base.GradientTransformationExtraArgs:
@@ -97,13 +97,14 @@ def clip(max_delta: jax.typing.ArrayLike) -> base.GradientTransformationExtraArg
 def clip_by_global_norm(max_norm: jax.typing.ArrayLike) -> base.GradientTransformationExtraArgs:
     """Scale the updates down so that their global norm is at most ``max_norm``.
 
-    With n the Euclidean norm of all elements together: ``u = g`` if ``n < max_norm``, else ``g / n * max_norm``.
-    State: ``EmptyState()``. Source: Pascanu et al. 2013, algorithm 1.
+    With n the Euclidean norm of all elements together: ``u = g`` if ``n < max_norm``, else ``g / n * max_norm``, which
+    is 0 for ``max_norm = 0``. State: ``EmptyState()``. Source: Pascanu et al. 2013, algorithm 1.
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, max_norm: Scalar) -> Tree:
         norm = b.global_norm(g)
-        return b.where(norm < max_norm, g, (g / norm) * max_norm)
+        divisor = b.where(norm.equals(0.0), 1.0, norm)
+        return b.where(norm < max_norm, g, (g / divisor) * max_norm)
 
     return stateless("clip_by_global_norm", update, max_norm=max_norm)
 

@@ -52,7 +52,7 @@ def scale_by_sm3(
         ranks = sorted({len(shape) for shape in b.leaf_sets.shapes(g.leaf_set)})
         if not ranks:
             return g, state
-        v, covers = _by_rank(b, g, list(state.mu.trees), ranks, weight, b2)
+        v, covers = _by_rank(b, g, list(state.mu.values), ranks, weight, b2)
         scaled = g * b.where(v > 0.0, b.rsqrt(v + hypers["eps"]), 0.0)
         nu = update_moment(scaled, state.nu, hypers["b1"])
         return nu, ScaleBySM3State(type(state.mu)(whole, tuple(covers)), nu)

@@ -10,6 +10,7 @@ import jax
 from optcc import base
 from optcc.errors import message
 from optcc.formula.definition import stateless
+from optcc.unit_clipping import unit_axes
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
@@ -37,7 +38,7 @@ def adaptive_grad_clip(
         params = b.require_params(params)
         leaves = zip(b.leaf_sets.paths(g.leaf_set), b.leaf_sets.shapes(g.leaf_set), strict=True)
         for path, shape in leaves:
-            if axis is None and _folded_axes(shape) is None:
+            if axis is None and unit_axes(shape) is None:
                 what = f"adaptive_grad_clip does not know the units of a leaf of rank {len(shape)}"
                 raise ValueError(message(what, f"{b.where_in_chain}, leaf {path!r}", "say which axes span one: axis="))
             wrong = [a for a in _as_tuple(axis) if not -max(len(shape), 1) <= a < max(len(shape), 1)]
@@ -56,18 +57,10 @@ def adaptive_grad_clip(
     return stateless("adaptive_grad_clip", update, clipping=clipping, eps=eps)
 
 
-def _folded_axes(shape: Sequence[int]) -> range | None:
-    """The axes that span a unit, by the rank of a leaf; None if there is no convention."""
-    rank = len(shape)
-    if sum(n != 1 for n in shape) <= 1:
-        return range(rank)
-    return {2: range(1), 3: range(1), 4: range(3), 5: range(4)}.get(rank)
-
-
 def _kept_axes(shape: Sequence[int], axis: int | tuple[int, ...] | None) -> list[int]:
     rank = len(shape)
     if axis is None:
-        folded = _folded_axes(shape)
+        folded = unit_axes(shape)
         assert folded is not None
     else:
         folded = [a % max(rank, 1) for a in _as_tuple(axis)]

@@ -37,7 +37,7 @@ ERRORS: list[Case] = [
     (losses.softmax_cross_entropy, (X, X), {"where": I}, TypeError, "where must be boolean, got int32"),
     (losses.kl_divergence, (X, X), {"where": I[0, :2] > 0}, ValueError, r"where has shape \(2,\)"),
     (losses.kl_divergence, (X, I), {}, TypeError, "kl_divergence: targets must have a floating-point"),
-    (losses.convex_kl_divergence, (1.0, 1.0), {}, ValueError, r"axis -1 is out of range for shape \(\)"),
+    (losses.generalized_kl_divergence, (1.0, 1.0), {}, ValueError, r"axis -1 is out of range for shape \(\)"),
     (losses.cosine_similarity, (X, I), {}, TypeError, "cosine_similarity: targets"),
     (losses.cosine_distance, (X, X[:, :2]), {}, ValueError, "shapes do not broadcast"),
     (losses.smooth_labels, (I, 0.1), {}, TypeError, "smooth_labels: labels must have a floating-point"),

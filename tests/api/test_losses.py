@@ -31,7 +31,9 @@ def oracle(name: str, *args: Any, **kwargs: Any) -> Any:
 
 
 def ours(name: str, *args: Any, **kwargs: Any) -> Any:
-    return getattr(losses, name)(*args, **kwargs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return getattr(losses, name)(*args, **kwargs)
 
 
 def pair(shape: tuple[int, ...], dtype: Any = jnp.float32) -> tuple[jax.Array, jax.Array]:

@@ -15,6 +15,7 @@ import pytest
 
 import optcc
 from tests.table import TABLE, Row
+from tests.table.row import secondary
 from tests.trees import RAGGED, assert_relative
 
 SMALL = {"w": (2, 3), "s": ()}
@@ -24,7 +25,7 @@ QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes
 
 ROWS = [row for row in TABLE if RAGGED in row.leaves and row.inputs == "arrays" and row.mixed]
 """Those that take any tree, of any dtypes."""
-rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+secondary_rows = pytest.mark.parametrize("row", list(map(secondary, ROWS)))
 
 
 def tree(seed: int, dtype: Any = jnp.float32, batch: tuple[int, ...] = ()) -> Any:
@@ -43,8 +44,12 @@ def avals(values: Any) -> Any:
     return structure, [(x.shape, x.dtype, getattr(x, "weak_type", False)) for x in leaves]
 
 
-@rows
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+IN_DTYPES = [pytest.param(row, jnp.float32, id=f"{row.name}-float32") for row in ROWS] + [
+    secondary(row, jnp.bfloat16, name=f"{row.name}-bfloat16") for row in ROWS
+]
+
+
+@pytest.mark.parametrize(("row", "dtype"), IN_DTYPES)
 def test_structure_and_dtypes_are_kept(row: Row, dtype: Any):
     """The state keeps what `init` made, so that the second step is no second compilation; the updates keep the tree."""
     tx = row.make(optcc)
@@ -55,7 +60,7 @@ def test_structure_and_dtypes_are_kept(row: Row, dtype: Any):
     assert jax.tree.map(jnp.shape, updates) == jax.tree.map(jnp.shape, grads)
 
 
-@rows
+@secondary_rows
 def test_unknown_extra_arguments_change_nothing(row: Row):
     """An argument that no transformation of the chain asks for is accepted, and the program is the same."""
     tx = row.make(optcc)
@@ -84,7 +89,7 @@ def low_precision(state: Any) -> bool:
     return any(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(state))
 
 
-@rows
+@secondary_rows
 def test_jit_scan_vmap_and_grad(row: Row):
     """One function with all four equals Optax's: the updates, and the gradients for the gradients and parameters.
 
@@ -118,7 +123,7 @@ def assert_gradients_close(got: Any, expected: Any, *, narrow: bool, what: str) 
         )
 
 
-@rows
+@secondary_rows
 def test_compiled_step_compiles_once(row: Row):
     """The compiled step gives the pair's parameters and state, and the second step runs the executable of the first."""
     tx = row.make(optcc)
@@ -131,13 +136,13 @@ def test_compiled_step_compiles_once(row: Row):
         updates, expected_state = tx.update(tree(step + 1), expected_state, expected_params)
         expected_params = optcc.apply_updates(expected_params, updates)
         params, state = compiled.step(tree(step + 1), state, jax.tree.map(jnp.copy, params))
-        sizes.append(compiled._made.steps[False, False, False]._cache_size())
+        sizes.append(compiled._made.steps[False, False, False, True]._cache_size())
     assert sizes[0] == sizes[1]
     rtol = 2e-2 if row.discrete or low_precision(state) else 2e-5
     assert_relative((params, state), (expected_params, expected_state), rtol=rtol, what=row.name)
 
 
-@rows
+@secondary_rows
 def test_float64(row: Row):
     """With 64-bit types enabled: Optax's dtypes and, but for slots of another dtype, its numbers to float64."""
     with jax.enable_x64(True):

@@ -16,6 +16,7 @@ from optcc.expressions.functions import callables
 from tests.parity.states import move, names
 from tests.parity.trajectories import same
 from tests.table import LISTED, Row
+from tests.table.row import secondary
 from tests.trees import matrices_only, ragged
 
 
@@ -29,7 +30,7 @@ def test_a_changed_hyperparameter_is_used_without_a_compilation():
         before = float(params["w"][0])
         params, state = opt.step({"w": jnp.ones(3)}, state, params)
         assert float(params["w"][0]) == pytest.approx(before - rate)
-        sizes.append(opt._made.steps[False, False, False]._cache_size())
+        sizes.append(opt._made.steps[False, False, False, True]._cache_size())
     assert sizes == [sizes[0]] * 3
 
 
@@ -43,18 +44,17 @@ def test_a_number_may_be_assigned_to_a_hyperparameter():
     assert state.hyperparams["learning_rate"] == 0.25
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_hyperparameters_have_the_dtype_of_the_parameters(dtype: Any):
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+def test_hyperparameters_are_float32_at_least(dtype: Any):
     given = {"learning_rate": 0.1, "decay": 0.8, "eps": 1e-3, "initial_scale": 0.3, "centered": True}
     params = {"w": jnp.ones(3, dtype)}
-    state, expected = (lib.inject_hyperparams(lib.rmsprop)(**given).init(params) for lib in (optcc, optax))
+    state = optcc.inject_hyperparams(optcc.rmsprop)(**given).init(params)
+    expected: Any = optax.inject_hyperparams(optax.rmsprop, hyperparam_dtype=jnp.float32)(**given).init(params)
     same(state.hyperparams, expected.hyperparams, 0.0, "hyperparams")
     assert set(state.hyperparams) == set(expected.hyperparams)
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in LISTED if row.is_optimizer and not row.examples], ids=lambda row: row.name
-)
+@pytest.mark.parametrize("row", [secondary(row) for row in LISTED if row.is_optimizer and not row.examples])
 @pytest.mark.filterwarnings('ignore:"seed" is deprecated:DeprecationWarning')
 def test_every_optimizer_takes_injected_hyperparameters(row: Row):
     call: Any = ast.parse(row.listed, mode="eval").body
@@ -66,8 +66,8 @@ def test_every_optimizer_takes_injected_hyperparameters(row: Row):
     params = leaves.fill(0)
     state, expected_state = ours.init(params), plain.init(params)
     for step in range(3):
-        updates, state = ours.update(leaves.fill(step + 1), state, params)
-        expected, expected_state = plain.update(leaves.fill(step + 1), expected_state, params)
+        updates, state = ours.update(leaves.fill(step + 1), state, params, **row.extra(step))
+        expected, expected_state = plain.update(leaves.fill(step + 1), expected_state, params, **row.extra(step))
         if not row.discrete:
             same(updates, expected, 1e-4, row.name)
 
@@ -229,3 +229,26 @@ def test_wrong_static_arguments():
         optcc.inject_hyperparams(optcc.adam, static_args=("learning_rat",))
     with pytest.raises(TypeError, match=r"shape \[2\](?s:.)*static_args='step_size'"):
         optcc.inject_hyperparams(optcc.scale)(jnp.ones(2))
+
+
+def test_a_wrapped_schedule_counts_by_itself():
+    ours, theirs = (
+        make(lib.sgd)(lib.WrappedSchedule(lib.exponential_decay(0.1, 2, 0.5)))
+        for lib, make in ((optcc, optcc.inject_stateful_hyperparams), (optax, optax.inject_hyperparams))
+    )
+    params = ragged(0)
+    state, expected_state = ours.init(params), theirs.init(params)
+    for step in range(3):
+        updates, state = ours.update(ragged(step + 1), state, params)
+        expected, expected_state = theirs.update(ragged(step + 1), expected_state, params)
+        same((updates, state), (expected, expected_state), 1e-6, f"step {step}")
+
+
+def test_a_deprecated_optimizer_warns_and_is_the_newer_one():
+    params = ragged(0)
+    with pytest.warns(DeprecationWarning, match="use `optimistic_adam_v2` instead"):
+        old = optcc.optimistic_adam(0.1, 0.3)
+    new = optcc.optimistic_adam_v2(1.0, alpha=0.1, beta=0.3)
+    same(old.update(params, old.init(params)), new.update(params, new.init(params)), 0.0, "optimistic_adam")
+    with pytest.warns(DeprecationWarning, match="v2"), pytest.raises(ValueError, match="takes no schedule"):
+        optcc.optimistic_adam(optcc.constant_schedule(0.1))  # pyright: ignore[reportArgumentType]

@@ -13,7 +13,8 @@ import pytest
 
 import optcc
 from tests.parity.trajectories import follow, is_key, same
-from tests.table import BY_NAME, TABLE, Row
+from tests.table import BY_NAME, TABLE, WITH_EXTRA, Row
+from tests.table.row import secondary
 from tests.trees import AXES, RAGGED, Leaves, matrices_only, widen
 
 STEPS = 10
@@ -25,7 +26,8 @@ def like(tree: Any, other: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(other), leaves)
 
 
-OWN_LEAVES = [(row, leaves) for row in TABLE if row.inputs == "arrays" for leaves in row.leaves if leaves is not RAGGED]
+ROWS = [*TABLE, *WITH_EXTRA]
+OWN_LEAVES = [(row, leaves) for row in ROWS if row.inputs == "arrays" for leaves in row.leaves if leaves is not RAGGED]
 CASES = [
     pytest.param(
         row,
@@ -52,7 +54,7 @@ def test_ten_steps_equal_optax(row: Row, leaves: Leaves, dtype: Any, mixed: bool
     follow(row, leaves.fill(0, dtype, mixed=mixed), grads_of, steps=STEPS)
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.drifts], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [secondary(row, listed=True) for row in ROWS if row.drifts])
 def test_each_step_in_bfloat16(row: Row):
     """From the same state, each step is Optax's in float32, rounded."""
     ours, theirs = row.make(optcc), jax.jit(row.make(optax).update)
@@ -61,9 +63,9 @@ def test_each_step_in_bfloat16(row: Row):
     state, template = ours.init(params), row.make(optax).init(params)
     update = jax.jit(ours.update)
     for step in range(STEPS):
-        grads = leaves.fill(step + 1, jnp.bfloat16)
-        expected = theirs(*widen((grads, like(state, template), params)))
-        updates, new_state = update(grads, state, params)
+        grads, extra = leaves.fill(step + 1, jnp.bfloat16), row.extra(step)
+        expected = theirs(*widen((grads, like(state, template), params)), **extra)
+        updates, new_state = update(grads, state, params, **extra)
         got = widen((updates, new_state))
         same(got, jax.tree.unflatten(jax.tree.structure(got), jax.tree.leaves(expected)), 1e-2, f"{row.name} {step}")
         params, state = optcc.apply_updates(params, updates), new_state

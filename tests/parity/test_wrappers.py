@@ -13,12 +13,12 @@ import pytest
 import optcc
 from tests.parity.trajectories import follow, same
 from tests.table import TABLE, Row
-from tests.table.row import inner
+from tests.table.row import inner, secondary
 from tests.trees import ragged
 
 STEPS = 12
 ROWS = [row for row in TABLE if row.wraps]
-rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+secondary_rows = pytest.mark.parametrize("row", list(map(secondary, ROWS)))
 
 
 def gradients(step: int, dtype: Any = jnp.float32, *, finite: bool = True) -> Any:
@@ -43,7 +43,7 @@ def test_twelve_steps_equal_optax(row: Row, finite: bool, dtype: Any):
     follow(row, ragged(0, dtype), lambda step: gradients(step, dtype, finite=finite), steps=STEPS)
 
 
-@rows
+@secondary_rows
 def test_under_scan(row: Row):
     """Twelve steps in one scan: dtypes and structure of the state are kept."""
     tx = row.make(optcc)
@@ -64,7 +64,7 @@ def test_under_scan(row: Row):
     same(scanned, (params, state), 1e-5, row.name)
 
 
-@rows
+@secondary_rows
 def test_under_vmap(row: Row):
     """Two runs side by side, one with gradients of its own."""
     tx = row.make(optcc)
@@ -77,7 +77,7 @@ def test_under_vmap(row: Row):
         same(jax.tree.map(lambda x, i=i: x[i], together), alone, 1e-5, row.name)
 
 
-@rows
+@secondary_rows
 def test_no_branch(row: Row):
     """The step has no conditional, which would hold two copies of the state."""
     assert "conditional" not in optcc.compile(row.make(optcc), ragged(0)).hlo()
@@ -159,7 +159,8 @@ def test_k_is_an_input():
     params = {"w": jax.ShapeDtypeStruct((3, 4), jnp.float32)}
     make: Any = optcc.MultiSteps
     steps = {
-        id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._made.steps[False, False, False]) for k in (2, 3, 4)
+        id(optcc.compile(make(optcc.adamw(1e-3 * k), k), params)._made.steps[False, False, False, True])
+        for k in (2, 3, 4)
     }
     assert len(steps) == 1
     text = optcc.compile(optcc.chain(optcc.clip(1.0), make(optcc.adam(1e-3), 4)), params).ir("optim")
@@ -266,3 +267,27 @@ def test_the_inner_transformation_is_named_in_errors():
     params = ragged(0)
     with pytest.raises(ValueError, match=r"where: chain\[1\]\[inner\]\[1\]\[1\] add_decayed_weights"):
         tx.update(ragged(1), tx.init(params))
+
+
+# freeze and selective_transform
+
+
+def test_frozen_leaves_get_no_update_and_no_state():
+    params = {"a": jnp.ones(3), "b": {"w": jnp.ones((2, 2)), "c": jnp.ones(())}}
+    frozen = {"a": True, "b": {"w": False, "c": True}}
+    tx = optcc.selective_transform(optcc.adam(0.1), freeze_mask=frozen)
+    state = tx.init(params)
+    assert len(jax.tree.leaves(state)) == 3, "a count and two moments of w"
+    updates, _ = tx.update(params, state, params)
+    alone, _ = optcc.adam(0.1).update(params["b"]["w"], optcc.adam(0.1).init(params["b"]["w"]))
+    same(updates, {"a": jnp.zeros(3), "b": {"w": alone, "c": jnp.zeros(())}}, 1e-6, "selective_transform")
+    updates, _ = optcc.freeze(frozen).update(params, optcc.freeze(frozen).init(params))
+    same(updates, {"a": jnp.zeros(3), "b": {"w": params["b"]["w"], "c": jnp.zeros(())}}, 0.0, "freeze")
+
+
+def test_named_chain_names_states_and_hyperparameters():
+    tx = optcc.named_chain(("first", optcc.trace(0.5)), ("rate", optcc.scale(2.0)))
+    assert list(tx.init(jnp.ones(1))) == ["first", "rate"]
+    assert sorted(optcc.compile(tx, jnp.ones(1)).hyperparams) == ["first.decay", "rate.step_size"]
+    with pytest.raises(ValueError, match="must be unique"):
+        optcc.named_chain(("a", optcc.identity()), ("a", optcc.identity()))

@@ -57,13 +57,13 @@ def follow(
     stepped, stepped_state = jax.tree.map(jnp.copy, params), opt.init(params)
     assert jax.tree.structure(stepped_state) == jax.tree.structure(state)
     for step in range(steps):
-        grads = grads_of(step)
-        updates, state = update(grads, state, params)
-        expected, expected_state = expected_update(grads, expected_state, expected_params)
+        grads, extra = grads_of(step), row.extra(step)
+        updates, state = update(grads, state, params, **extra)
+        expected, expected_state = expected_update(grads, expected_state, expected_params, **extra)
         assert [x.dtype for x in jax.tree.leaves(updates)] == [x.dtype for x in jax.tree.leaves(expected)]
         params = optcc.apply_updates(params, updates)
         expected_params = optax.apply_updates(expected_params, expected)
-        stepped, stepped_state = opt.step(grads, stepped_state, stepped)
+        stepped, stepped_state = opt.step(grads, stepped_state, stepped, **extra)
     narrow = any(x.dtype == jnp.bfloat16 for x in jax.tree.leaves((params, state)))
     rtol = 4e-2 if narrow else 2e-5
     same(params, expected_params, rtol, row.name)

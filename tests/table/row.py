@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
+import pytest
 
 from optcc.base import LookaheadParams
 from optcc.expressions.functions import callables, signature_of
 from tests.trees import RAGGED, Leaves, matrices_only
 
 Make = Callable[[Any], Any]
+
+
+def no_extra_arguments(step: int) -> dict[str, Any]:
+    del step
+    return {}
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,6 +67,8 @@ class Row:
     """Gradients have an axis of that size in front: one for each example."""
     inputs: Literal["arrays", "pairs", "complex"] = "arrays"
     """What the leaves are: arrays, fast and slow ones, or complex ones among real ones."""
+    extra: Callable[[int], dict[str, Any]] = no_extra_arguments
+    """The extra arguments of its update at a step."""
     mixed: bool = True
     """Optax takes leaves of two dtypes, and keeps the dtypes of the state."""
     placeholders: bool = True
@@ -69,6 +77,8 @@ class Row:
     """It is also tried with gradients that are not finite."""
     static: tuple[str, ...] = ()
     """Arguments of the optimizer that `inject_hyperparams` has to leave as they are."""
+    brief: bool = False
+    """The checks that look at the same formula once more run with `-m exhaustive` only."""
     drawn: Make | None = None
     """What random chains draw in its place; there states are random as well."""
 
@@ -94,6 +104,15 @@ class Row:
     def is_optimizer(self) -> bool:
         """Whether the expression listed is an optimizer: its function takes a learning rate first."""
         return bool(self.listed) and signature_of(callables()[self.function]).startswith("(learning_rate")
+
+
+def secondary(row: Row, *also: Any, name: str = "", listed: bool = False) -> Any:
+    """A case, with its row first, of a check that looks at the same formula once more.
+
+    With `listed` that is so for a row that docs/sweeps.md has not, which is a variant of one that it has.
+    """
+    left_out = row.brief and not (listed and row.listed)
+    return pytest.param(row, *also, id=name or row.name, marks=[pytest.mark.exhaustive] if left_out else [])
 
 
 # Schedules, masks and chains for rows
@@ -159,6 +178,8 @@ MECHANIC = (
     "norms of gradients and parameters, their product with the way from the first parameters, then the update: three "
     "sweeps, of which each waits for the one before"
 )
+MATRICES = "products of matrices, one batch for each shape, are XLA's"
+SINGULAR = "singular vectors and products with them are XLA's"
 FOREIGN = "an opaque transformation of another library, run by XLA"
 DRAWN = "random numbers are XLA's, one array for each leaf"
 JOINED = "one vector of all leaves and back: XLA joins and cuts"
