@@ -30,7 +30,11 @@ IN_TORCH = ("sgd", "momentum", "adam", "adamw", "clip_adamw")
 
 
 def arrays_like(shapes: Any, seed: int) -> Any:
-    """Random arrays in the shapes of a tree."""
+    """Random arrays in the shapes of a tree; on accelerators made there, since the largest are gigabytes."""
+    if jax.default_backend() != "cpu":
+        keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(shapes)))
+        keys = jax.tree.unflatten(jax.tree.structure(shapes), list(keys))
+        return jax.tree.map(lambda s, k: 0.1 * jax.random.normal(k, s.shape, s.dtype), shapes, keys)
     rng = np.random.default_rng(seed)
     return jax.tree.map(lambda s: jnp.asarray(0.1 * rng.standard_normal(s.shape, np.float32), s.dtype), shapes)
 
@@ -49,17 +53,18 @@ class Jax:
         return time.perf_counter() - start
 
 
-def ours(chain: str, shapes: Any, backend: str, layout: str, loop: int) -> tuple[Jax, float, int, Any]:
-    """optcc's step; the seconds from trace to executable, the bytes of temporaries, and the compiled optimizer.
+def ours(chain: str, shapes: Any, backend: str, layout: str, loop: int) -> tuple[Jax, float, Any, Any]:
+    """optcc's step; the seconds from trace to executable, the executable, and the compiled optimizer.
 
-    `layout` is `tree`, `state` (the state is packed) or `all` (parameters and gradients, too). With `loop`, that many
-    steps are one call.
+    `layout` is `tree`, `state` (the state is packed), `all` (parameters and gradients, too) or `tiled` (all of them).
+    With `loop`, that many steps are one call.
     """
     start = time.perf_counter()
     compiled = optcc.compile(
-        CHAINS[chain](optcc), shapes, backend=backend, layout="tree" if layout == "tree" else "packed"
+        CHAINS[chain](optcc), shapes, backend=backend, layout=layout if layout in ("tree", "tiled") else "packed"
     )
-    if layout == "all":
+    packs_all = layout in ("all", "tiled")
+    if packs_all:
         packed = jax.eval_shape(compiled.pack, shapes)
         state = jax.eval_shape(compiled.init, shapes)
         step = jax.jit(lambda p, s, g: compiled.step(g, s, p), donate_argnums=(0, 1))
@@ -71,14 +76,14 @@ def ours(chain: str, shapes: Any, backend: str, layout: str, loop: int) -> tuple
     def make() -> tuple[Any, Any, Any, Any]:
         params, grads = arrays_like(shapes, 0), arrays_like(shapes, 1)
         state = compiled.init(params)
-        if layout == "all":
+        if packs_all:
             params, grads = compiled.pack(params), compiled.pack(grads)
         return _looped(lambda p, s, g: compiled.step(g, s, p), loop), params, state, grads
 
-    return Jax(make), seconds, executable.memory_analysis().temp_size_in_bytes, compiled
+    return Jax(make), seconds, executable, compiled
 
 
-def theirs(chain: str, shapes: Any, loop: int) -> tuple[Jax, float, int]:
+def theirs(chain: str, shapes: Any, loop: int) -> tuple[Jax, float, Any]:
     """Optax's step in the order of arguments in which each donated buffer meets its own result."""
     tx = CHAINS[chain](optax)
 
@@ -95,7 +100,12 @@ def theirs(chain: str, shapes: Any, loop: int) -> tuple[Jax, float, int]:
         params, grads = arrays_like(shapes, 0), arrays_like(shapes, 1)
         return _looped(jitted, loop), params, tx.init(params), grads
 
-    return Jax(make), seconds, executable.memory_analysis().temp_size_in_bytes
+    return Jax(make), seconds, executable
+
+
+def temporaries_of(executable: Any) -> int:
+    """Bytes of the temporaries of an executable."""
+    return executable.memory_analysis().temp_size_in_bytes
 
 
 def _looped(step: Any, loop: int) -> Any:
@@ -126,18 +136,23 @@ def returning(shapes: Any, arrays: int) -> Jax:
 class Torch:
     """PyTorch's step, timed in its own process."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, device: str = "cpu", form: str = "fused") -> None:
         worker = str(Path(__file__).with_name("torch_worker.py"))
+        self.place = {"device": device, "form": form}
         self.process = subprocess.Popen([python, worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def setup(self, chain: str, shapes: Any) -> str:
         """Make parameters and gradients; PyTorch's version."""
         sizes = [list(x.shape) for x in jax.tree.leaves(shapes)]
-        return self._ask({"setup": {"chain": chain, "sizes": sizes}})["torch"]
+        return self._ask({"setup": {"chain": chain, "sizes": sizes, **self.place}})["torch"]
 
     def time_steps(self, count: int) -> float:
         """Seconds of some steps."""
-        return sum(self._ask({"step": 1})["seconds"] for _ in range(count))
+        return self._ask({"step": count})["seconds"]
+
+    def release(self) -> None:
+        """Free what the steps work on."""
+        self._ask({"setup": {"chain": "sgd", "sizes": [[1]], **self.place}})
 
     def _ask(self, command: Any) -> Any:
         assert self.process.stdin is not None

@@ -1,9 +1,11 @@
 """Kernels with and without prefetches, in turns on the same arrays, beside the memory limit and PyTorch.
 
 Run on a quiet machine:  python benchmarks/prefetch.py --output FILE [--trees gpt2,leaf32m,small] [--chains adamw,lamb]
-                         [--ahead 8192] [--repeats 15] [--torch-python PYTHON] [--layouts tree,state,all] [--cpu]
+                         [--ahead rule] [--repeats 15] [--torch-python PYTHON] [--layouts tree,state,all] [--cpu]
 
-`--ahead` are the distances to compare with no prefetches: bytes of all streams of a loop together, with commas between.
+`--ahead` are the distances to compare with no prefetches: bytes of all streams of a loop together, with commas between,
+or `rule` for what optcc does on this processor. A distance of 0 is a control: the same kernels once more, whose gain is
+what the measurement itself makes up.
 A round is one turn of each contender, and every second round goes backwards. What a round gains is the time without
 prefetches over the time with them; printed are medians, and the quartiles of the gains. The arrays are shared, so
 that where they lie in memory favours nobody; the limit and PyTorch have their own. Trees and turns are those of
@@ -31,19 +33,20 @@ from memory_limit import Limit, streams_of
 from update_step import TREES
 
 import optcc
-from optcc.lowering.native.llvm.prefetch import BYTES_AHEAD, VARIABLE
+from optcc.lowering.native.llvm.prefetch import VARIABLE
 
 WARM = 3
 """Rounds that are not counted."""
 
 
 @contextmanager
-def prefetching(ahead: int) -> Iterator[None]:
-    """Let kernels that are made prefetch so many bytes ahead."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(ahead)
+def prefetching(ahead: str) -> Iterator[None]:
+    """Let kernels that are made prefetch so many bytes ahead, or by the rule."""
+    before = os.environ.pop(VARIABLE, None)
+    if ahead != "rule":
+        os.environ[VARIABLE] = ahead
     yield
-    del os.environ[VARIABLE]
+    os.environ.pop(VARIABLE, None)
     if before is not None:
         os.environ[VARIABLE] = before
 
@@ -88,18 +91,23 @@ class Row:
     of_limit: dict[str, float] = field(default_factory=dict)
 
 
-def contenders_of(chain: str, name: str, layout: str, distances: Sequence[int], torch: Torch | None) -> dict[str, Any]:
+def label_of(ahead: str) -> str:
+    """The name of the contender of a distance; with 0 a control, whose kernels are those without prefetches."""
+    return "0 again" if ahead == "0" else ahead
+
+
+def contenders_of(chain: str, name: str, layout: str, distances: Sequence[str], torch: Torch | None) -> dict[str, Any]:
     """What runs in turn, by its name: the distance of the kernels, 0 for no prefetches; the limit; PyTorch."""
     shapes = TREES[name].shapes()
     found: dict[str, Any] = {}
     arrays: Arrays | None = None
-    for ahead in (0, *distances):
-        with prefetching(ahead):
+    for label in ("0", *map(label_of, distances)):
+        with prefetching(label.split()[0]):
             packed = "tree" if layout == "tree" else "packed"
             compiled = optcc.compile(CHAINS[chain](optcc), shapes, backend="native", layout=packed)
             arrays = arrays or Arrays(compiled, shapes, layout)
-            found[str(ahead)] = Steps(compiled, arrays)
-            found[str(ahead)].time_steps(1)  # compiles
+            found[label] = Steps(compiled, arrays)
+            found[label].time_steps(1)  # compiles
     found["limit"] = Limit(streams_of(found["0"].compiled), sum(x.size for x in jax.tree.leaves(shapes)))
     if torch is not None and chain in IN_TORCH and layout == "tree":
         torch.setup(chain, shapes)
@@ -115,7 +123,7 @@ def seconds_of(contender: Any, count: int, cpu: bool) -> float:
 
 
 def measure(
-    chain: str, name: str, layout: str, distances: Sequence[int], repeats: int, cpu: bool, torch: Torch | None
+    chain: str, name: str, layout: str, distances: Sequence[str], repeats: int, cpu: bool, torch: Torch | None
 ) -> Row:
     """Time one chain on one tree."""
     tree, row = TREES[name], Row(name, layout, chain)
@@ -127,9 +135,9 @@ def measure(
             times[label].append(seconds_of(contenders[label], tree.turn, cpu) / tree.turn)
     counted = {label: seconds[WARM:] for label, seconds in times.items()}
     row.milliseconds = {label: 1e3 * statistics.median(seconds) for label, seconds in counted.items()}
-    for ahead in map(str, distances):
-        gains = sorted(a / b for a, b in zip(counted["0"], counted[ahead], strict=True))
-        row.gains[ahead] = statistics.median(gains), gains[len(gains) // 4], gains[-1 - len(gains) // 4]
+    for label in map(label_of, distances):
+        gains = sorted(a / b for a, b in zip(counted["0"], counted[label], strict=True))
+        row.gains[label] = statistics.median(gains), gains[len(gains) // 4], gains[-1 - len(gains) // 4]
     for label, seconds in counted.items():
         row.of_limit[label] = statistics.median(a / b for a, b in zip(counted["limit"], seconds, strict=True))
     return row
@@ -142,7 +150,7 @@ def show(row: Row) -> str:
         gain, low, high = row.gains.get(label, (0, 0, 0))
         gains = f"{gain:6.3f} [{low:.3f}, {high:.3f}]" if gain else ""
         place = f"{row.tree:8} {row.layout:6} {row.chain:11}"
-        lines.append(f"{place} {label:6} {ms:9.3f} {row.of_limit[label]:8.3f} {gains}")
+        lines.append(f"{place} {label:7} {ms:9.3f} {row.of_limit[label]:8.3f} {gains}")
     return "\n".join(lines)
 
 
@@ -159,7 +167,7 @@ def main() -> None:
     parser.add_argument("--trees", default="gpt2,leaf32m,small")
     parser.add_argument("--chains", default=",".join(CHAINS))
     parser.add_argument("--layouts", help="tree, state, all: what is packed; the tree's own by default")
-    parser.add_argument("--ahead", default=str(BYTES_AHEAD["GenuineIntel"]))
+    parser.add_argument("--ahead", default="rule")
     parser.add_argument("--repeats", type=int, default=15, help="on gpt2; more often on smaller trees")
     parser.add_argument("--torch-python", help="a Python with PyTorch")
     parser.add_argument("--cpu", action="store_true", help="time of cores, not of the clock on the wall")
@@ -170,7 +178,7 @@ def main() -> None:
     about = {"processor": processor(), "jax": jax.__version__, "cpu time": args.cpu, "load before": os.getloadavg()}
     print(json.dumps(about))
     print("tree     layout chain       ahead    ms/step limit/it   gain [quartiles]")
-    distances = [int(text) for text in args.ahead.split(",")]
+    distances = args.ahead.split(",")
     rows: list[Row] = []
     for tree in args.trees.split(","):
         for layout in args.layouts.split(",") if args.layouts else TREES[tree].layouts:

@@ -25,7 +25,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from contenders import CHAINS, IN_TORCH, Torch, ours, returning, theirs
+from contenders import CHAINS, IN_TORCH, Torch, ours, returning, temporaries_of, theirs
 from memory_limit import Limit, streams_of
 
 from optcc.params import load_params
@@ -93,12 +93,14 @@ def measure(
     for backend in backends:
         for layout in layouts if backend == "native" else ("tree",):
             label = backend if layout == "tree" else f"{backend} packed {layout}"
-            contenders[label], row.compile_seconds[label], row.temporaries[label], compiled = ours(
+            contenders[label], row.compile_seconds[label], executable, compiled = ours(
                 chain, shapes, backend, layout, tree.loop
             )
+            row.temporaries[label] = temporaries_of(executable)
             if limit is None:
                 limit = Limit(streams_of(compiled), sum(x.size for x in jax.tree.leaves(shapes)))
-    contenders["optax"], row.compile_seconds["optax"], row.temporaries["optax"] = theirs(chain, shapes, tree.loop)
+    contenders["optax"], row.compile_seconds["optax"], executable = theirs(chain, shapes, tree.loop)
+    row.temporaries["optax"] = temporaries_of(executable)
     if torch is not None and chain in IN_TORCH and not tree.loop:
         torch.setup(chain, shapes)
         contenders["torch"] = torch

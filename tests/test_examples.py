@@ -33,3 +33,8 @@ def test_digits_reach_the_same_losses(layout: str):
 
 def test_ensemble_has_many_leaves():
     assert len(jax.tree.leaves(load("train_ensemble").init_params(200))) > 2_000
+
+
+def test_one_line_changes_an_optax_script():
+    before, after = load("train_optax").run(32, 6)
+    np.testing.assert_allclose(after, before, rtol=1e-3)
