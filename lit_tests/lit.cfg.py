@@ -3,7 +3,7 @@
 It tests the checkout that this file is in. `OPTCC_LIT_INSTALLED=1` tests the optcc that Python finds without it: an
 installed one, or one on `PYTHONPATH`.
 """
-# ruff: noqa: F821 (lit defines `config`)
+# ruff: noqa: F821 (lit defines `config` and `lit_config`)
 
 import importlib.util
 import os
@@ -32,7 +32,8 @@ if os.environ.get("OPTCC_LIT_INSTALLED") != "1":
 else:
     # Not imported: that would start JAX in lit itself.
     installed = importlib.util.find_spec("optcc")
-    assert installed and installed.origin, "OPTCC_LIT_INSTALLED=1, and Python finds no optcc"
+    if installed is None or installed.origin is None:
+        lit_config.fatal("OPTCC_LIT_INSTALLED=1, and Python finds no optcc")
     dialect = Path(installed.origin).parent / "dialect"
     if "PYTHONPATH" in os.environ:
         config.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
