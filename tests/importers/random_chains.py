@@ -130,14 +130,14 @@ def transformation(seed: int) -> optax.GradientTransformation:
     """The pair of a seed."""
     run = RandomUpdate(seed)
 
-    def init(weights: Any) -> Any:
-        return jax.tree.map(jnp.zeros_like, weights), jnp.zeros((), jnp.int32)
+    def init(params: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int32)
 
-    def update(grads: Any, state: Any, weights: Any = None) -> Any:
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
         moment, count = state
-        leaves, structure = jax.tree.flatten(grads)
-        updates, new = run(leaves, jax.tree.leaves(moment), jax.tree.leaves(weights), count)
-        return structure.unflatten(updates), (structure.unflatten(new), count + 1)
+        leaves, structure = jax.tree.flatten(updates)
+        changed, new = run(leaves, jax.tree.leaves(moment), jax.tree.leaves(params), count)
+        return structure.unflatten(changed), (structure.unflatten(new), count + 1)
 
     return optax.GradientTransformation(init, update)
 
