@@ -33,7 +33,7 @@ from contenders import IN_TORCH, Jax, Torch, ours, temporaries_of, theirs
 from update_step import TREES, Tree, leaves
 
 from optcc.report.cost import cost_of
-from optcc.report.text import kernel_count
+from optcc.report.hlo import kernel_count
 
 LOOP = 20
 """Steps in one call of a loop, and in one turn without."""

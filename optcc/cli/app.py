@@ -8,9 +8,10 @@ from typing import IO, Any
 
 import click
 
-from optcc.cli.compile import compile_command, report_command
+from optcc.cli.compile import compile_command
 from optcc.cli.listing import list_command
 from optcc.cli.opt import opt_command
+from optcc.cli.report import report_command
 from optcc.cli.run import run_command
 from optcc.errors import OptccError
 
@@ -52,14 +53,23 @@ def _abandon_stdout() -> None:
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        import optcc
+        from optcc.versions import versions
 
-        click.echo(f"optcc {optcc.__version__}")
+        found = versions()
+        others = ", ".join(f"{name} {found[name]}" for name in ("jax", "jaxlib", "xdsl", "llvm", "python"))
+        click.echo(f"optcc {found['optcc']} ({others})")
         ctx.exit()
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="The version.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="The versions of optcc, jax, xdsl and LLVM.",
+)
 def app() -> None:
     """optcc, an optimizer compiler for JAX.
 

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optcc.cli.compile import (
-    backend_option,
-    optimizer_or_module,
-    params_option,
-    passes_for,
-    wide_enough,
-)
-from optcc.cli.options import PipelineCommand, pipeline_option
+from optcc.cli.compiling import Source, backend_option, hyper_option, params_option, step_pipeline_option, wide_enough
+from optcc.cli.options import PipelineCommand
 
 if TYPE_CHECKING:
     from optcc.runtime.optimizer import CompiledOptimizer
@@ -24,24 +18,21 @@ if TYPE_CHECKING:
 @params_option
 @click.option("--steps", type=click.IntRange(min=1), default=3, show_default=True, help="How many steps to take.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random parameters and gradients.")
-@pipeline_option(default="step", passes_of="of the step")
+@step_pipeline_option
 @backend_option
+@hyper_option
 @click.pass_context
-def run_command(
-    ctx: click.Context, source: str, params: str, steps: int, seed: int, pipeline: str, backend: str
-) -> None:
+def run_command(ctx: click.Context, source: str, steps: int, seed: int, **options: Any) -> None:
     """Take steps on random numbers, and compare each with the interpreter.
 
     Prints the norm of parameters and state after every step, and the largest difference from what the interpreter makes
     of the same module, relative to the largest number of an array. Exit code 1 where they differ by more than 1e-5, or
     by more than two units in the last place of the array's type.
     """
-    from optcc.params import load_params
-
-    passes = passes_for(ctx, source, pipeline)
-    make, shapes = optimizer_or_module(source), load_params(params)
+    given = Source.of(ctx, source, options)
+    make, shapes = given.load()
     with wide_enough(shapes):
-        compiled = make(shapes, backend=backend, examples=1, pipeline=passes)
+        compiled = make()
         worst = [_step(compiled, number, values) for number, values in enumerate(_runs(compiled, steps, seed), start=1)]
     if not all(worst):
         raise click.exceptions.Exit(1)

@@ -14,7 +14,7 @@ from optcc.dialect import Role
 from optcc.formula.definition import Definition
 from optcc.formula.hyper_values import check_definition, check_together
 from optcc.interpret.pairs import check_matches
-from optcc.pass_through import as_given, set_apart, set_aside
+from optcc.pass_through import set_apart, set_aside
 from optcc.passes import PIPELINES
 from optcc.passes.rewrite.state_slots import FROM_OPTAX, TO_OPTAX
 from optcc.program.arrays import shapes_of
@@ -24,12 +24,12 @@ from optcc.runtime.artifacts import Artifacts
 from optcc.runtime.backends import check_backend
 from optcc.runtime.executables import call, check_step, extra_arrays
 from optcc.runtime.hyperparameters import Hyperparameters
+from optcc.runtime.inspection import Inspectable
 from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, check_layout_name, pack_tree
-from optcc.runtime.stages import Staged
 from optcc.targets import target_of
 
 
-class CompiledOptimizer:
+class CompiledOptimizer(Inspectable):
     """A compiled gradient transformation: `init`, `update` and `step`, and a look at every stage.
 
     Everything is made when it is first asked for. Hyperparameters are inputs of the compiled code: optimizers that
@@ -245,75 +245,3 @@ class CompiledOptimizer:
         other.target, other._made = self.target, self._made
         other._hypers = self._hyperparameters.replaced(hyperparams)
         return other
-
-    # Looking
-
-    @property
-    def params(self) -> base.Params:
-        """Shapes and dtypes of the parameters compiled for."""
-        return as_given(self._made.params)
-
-    def ir(self, stage: str = "sweeps") -> str:
-        """The IR of `init` and `step` at a stage: ``"optim"`` (as built), the name of a pass, or ``"sweeps"``.
-
-        Raises ValueError for another stage.
-        """
-        return f"{self.staged.module(stage)!s}\n"
-
-    def stablehlo(self) -> str:
-        """The StableHLO of `step`, for the target, by default the device that JAX runs on."""
-        return self.lowered.as_text()
-
-    def hlo(self) -> str:
-        """The HLO of `step` after XLA's optimization."""
-        text = self.executable.as_text()
-        assert text is not None
-        return text
-
-    def llvm(self) -> str:
-        """The LLVM IR of the native kernels of `step`, after optimization for this machine."""
-        return "\n".join(kernel.optimized for kernel in self._kernels)
-
-    def asm(self) -> str:
-        """The machine code of the native kernels of `step`, as text."""
-        return "\n".join(kernel.assembly for kernel in self._kernels)
-
-    def report(self) -> str:
-        """Sweeps, bytes against the floor, kernels, aliasing and temporaries of `step`, as text."""
-        from optcc.report import report_text
-
-        return report_text(self)
-
-    @property
-    def _kernels(self) -> list[Any]:
-        from optcc.lowering.native.calls import kernels_of
-        from optcc.lowering.native.llvm import compile_source
-
-        if self.backend == "stablehlo":
-            return []
-        return [compile_source(kernel.source) for kernel in kernels_of(self._made.final.step.op)]
-
-    @property
-    def staged(self) -> Staged:
-        """The program of `init` and `step` with all its stages."""
-        return self._made.staged
-
-    @property
-    def program(self) -> Program:
-        """The program of `init` and `update`, as built, before any pass."""
-        return self._made.program
-
-    @property
-    def lowered(self) -> Any:
-        """`step`, traced and lowered by JAX."""
-        return self._made.lowered
-
-    @property
-    def executable(self) -> Any:
-        """`step`, compiled by XLA."""
-        return self._made.executable
-
-    @property
-    def donated_bytes(self) -> int:
-        """Bytes of state and parameters, which `step` is given and gives back; of packed ones, with their gaps."""
-        return self._made.donated_bytes

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+import xdsl
 from rich.console import Console
 
 import optcc
@@ -87,7 +89,9 @@ def test_native_backend_without_the_library(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_version() -> None:
-    assert stdout("--version") == f"optcc {optcc.__version__}\n"
+    text = stdout("--version")
+    assert text.startswith(f"optcc {optcc.__version__} (jax {jax.__version__}, jaxlib ")
+    assert f", xdsl {xdsl.__version__}, llvm " in text
 
 
 @pytest.mark.parametrize(

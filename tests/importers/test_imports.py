@@ -86,6 +86,6 @@ def test_what_is_not_imported_is_called_and_the_reason_reported():
     assert list(opaque_parts(compiled)) == ["update"]
     assert "cumsum" in opaque_parts(compiled)["update"]
     assert "test_imports.py" in opaque_parts(compiled)["update"]
-    report = compiled.report()
+    report = str(compiled.report())
     assert "opaque call 'update'" in report
     assert "cumsum" in report

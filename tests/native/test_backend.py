@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import optcc
-from optcc.report.text import why_not
+from optcc.report import why_not
 from optcc.runtime import native
 from optcc.runtime.native import library
 from tests.native.digests import ROWS, gradients, parameters, sizes_for
@@ -232,7 +232,7 @@ def test_unknown_backend() -> None:
 
 
 def sweep_lines(opt: Any) -> Sequence[str]:
-    text = opt.report()
+    text = str(opt.report())
     start = text.index("backend:")
     return text[start : text.index("kernels:", start)].splitlines()
 

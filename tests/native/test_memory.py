@@ -13,7 +13,7 @@ import pytest
 import optcc
 from optcc.expressions import parse_optimizer
 from optcc.params import load_params
-from optcc.report.text import why_not
+from optcc.report import why_not
 from optcc.runtime import native
 from tests.table import TABLE, Row, optimizers
 from tests.table.row import secondary

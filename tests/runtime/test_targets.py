@@ -133,7 +133,7 @@ def test_cards() -> None:
 
 def test_cpu_target() -> None:
     compiled = optcc.compile(CHAIN, PARAMS, target="cpu", backend="stablehlo")
-    text = compiled.report()
+    text = str(compiled.report())
     assert "0 of 2 sweeps native, on cpu" in text
     assert "roofline" not in text
     assert re.search(r"^kernels: +\d+ \(.* that run, \d+ of them fusions\)$", text, re.MULTILINE)
@@ -155,7 +155,7 @@ def test_card(name: str, fusions: int) -> None:
     target._on_one_device.cache_clear()
     compiled = optcc.compile(CHAIN, PARAMS, target=name)
     assert kernels(compiled.hlo())["fusion"] <= fusions
-    text = compiled.report()
+    text = str(compiled.report())
     assert f"0 of 2 sweeps native, on {name.partition(':')[0]}" in text
     assert f"target:          {cards()[name].name}: " in text
     for line in ("bytes accessed: ", "roofline: ", "memory: "):

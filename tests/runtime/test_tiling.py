@@ -111,7 +111,8 @@ def test_a_layout_of_its_own() -> None:
 
 
 def test_report_names_the_layout() -> None:
-    report = optcc.compile(optcc.adamw(0.1), {"w": jnp.ones(3)}, backend="stablehlo", layout="tiled").report()
+    opt = optcc.compile(optcc.adamw(0.1), {"w": jnp.ones(3)}, backend="stablehlo", layout="tiled")
+    report = str(opt.report())
     assert "layout:          tiled, the 3 arrays of the state in 3" in report
     assert "with parameters and gradients tiled, too" in report
 

@@ -53,7 +53,7 @@ def test_the_pair_as_in_numpy():
 
 
 def test_one_sweep_in_native_code():
-    text = optcc.compile(cautious_lion(0.01), {"w": jnp.ones((64, 64))}).report()
+    text = str(optcc.compile(cautious_lion(0.01), {"w": jnp.ones((64, 64))}).report())
     assert re.search(r"sweeps: +1\n", text)
     assert "bytes/parameter: 20.0, floor 20.0" in text
     assert "1 of 1 sweeps native" in text

@@ -70,12 +70,17 @@ def why_not_native(sweep: SweepOp) -> str:
     return next((reason for reason in reasons if reason), "")
 
 
+def sweeps_of(function: FuncOp) -> list[SweepOp]:
+    """The sweeps of a function, in order."""
+    return [op for op in function.body.block.ops if isinstance(op, SweepOp)]
+
+
 def kernels_of(function: FuncOp) -> list[Kernel]:
     """The kernels of all sweeps of a function that run natively, each once, in order."""
     found: dict[str, Kernel] = {}
     streams = streams_from_memory(function)
-    for sweep in function.body.block.ops:
-        if not isinstance(sweep, SweepOp) or why_not_native(sweep):
+    for sweep in sweeps_of(function):
+        if why_not_native(sweep):
             continue
         for op, overwritten in zip(sweep.maps, sweep.overwritten, strict=True):
             for call in calls_of(op, leaf_set(op, op.leaves), overwritten, streams):

@@ -1,0 +1,157 @@
+"""`Report`: what a compiled step costs, as data. Its text is in `text.py`, its HTML in `html.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One pass over memory: bytes, what it waits for, the arrays it makes anew, and what it runs on.
+
+    `backend` is ``"native"`` or ``"stablehlo"``; `why` says why it is not native, "" if it is.
+    """
+
+    read: int
+    written: int
+    waits_for: tuple[str, ...]
+    fresh: tuple[str, ...]
+    backend: str
+    why: str
+
+    @property
+    def bytes(self) -> int:
+        """Bytes moved."""
+        return self.read + self.written
+
+
+@dataclass(frozen=True)
+class Array:
+    """A slot of the step: which pytree it belongs to, its path there, its dtype, and what it holds.
+
+    Leaves that are treated differently, or have other dtypes, are in slots of their own; `group` is their leaf set.
+    """
+
+    role: str
+    name: str
+    group: str
+    dtype: str
+    leaves: int
+    elements: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class OpaqueCall:
+    """A function that no sweep spans and whose traffic is not counted; `why` it was not imported, "" if not known."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the state is kept: ``"tree"``, ``"packed"`` or ``"tiled"``, the arrays in it, and the buffers for them."""
+
+    name: str
+    arrays: int
+    buffers: int
+
+
+@dataclass(frozen=True)
+class Executable:
+    """What XLA made of the step: instructions that run, those that are fusions, collectives, and bytes.
+
+    `donated` are the bytes of state and parameters, `aliased` those of them that are overwritten in place.
+    """
+
+    kernels: int
+    fusions: int
+    collectives: Mapping[str, int]
+    donated: int
+    aliased: int
+    temporaries: int
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The least time of a step on a card: bytes accessed over the maker's bandwidth, and the memory that is needed.
+
+    `source` says who counted the bytes: ``"XLA"``, or ``"sweeps"`` where XLA tells none. Bandwidth is in bytes a
+    second.
+    """
+
+    card: str
+    bandwidth: float
+    card_memory: int
+    accessed: int
+    source: str
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a compiled step costs. Bytes are those of one step.
+
+    `moved` are the bytes of all sweeps, `floor` those of touching each array once; with `opaque` calls both leave out
+    what these move. `device` is the platform; `for_target` says that it need not be there. `executable` is None in a
+    report that was made without XLA.
+    """
+
+    parameters: int
+    moved: int
+    floor: int
+    sweeps: tuple[Sweep, ...]
+    arrays: tuple[Array, ...]
+    opaque: tuple[OpaqueCall, ...]
+    device: str
+    for_target: bool
+    layout: Layout
+    executable: Executable | None
+    roofline: Roofline | None
+    versions: Mapping[str, str]
+
+    @property
+    def bytes_per_parameter(self) -> float | None:
+        """Bytes of all sweeps for each parameter; None where opaque calls move bytes that are not counted."""
+        return None if self.opaque else self.per_parameter(self.moved)
+
+    @property
+    def floor_per_parameter(self) -> float | None:
+        """Bytes for each parameter when every array is touched once; None where there are opaque calls."""
+        return None if self.opaque else self.per_parameter(self.floor)
+
+    def per_parameter(self, count: int) -> float:
+        """A number of bytes divided by the number of parameters."""
+        return count / max(1, self.parameters)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, also of what is inside, and the bytes per parameter; nothing but what JSON has."""
+        own = {"bytes_per_parameter": self.bytes_per_parameter, "floor_per_parameter": self.floor_per_parameter}
+        return _plain(own | asdict(self))
+
+    def to_json(self, *, indent: int | None = 1) -> str:
+        """`as_dict` as JSON."""
+        return json.dumps(self.as_dict(), indent=indent)
+
+    def __str__(self) -> str:
+        from optcc.report.text import report_text
+
+        return report_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from optcc.report.html import report_html
+
+        return report_html(self)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as JSON would read them back."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
