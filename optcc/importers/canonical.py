@@ -15,8 +15,6 @@ import numpy as np
 
 from optcc.dtypes import compute_dtype
 
-MANY = -1
-"""In the place of a leaf: what depends on several."""
 FOLDS = frozenset({"add", "max", "min", "and", "or"})
 _LOGICAL = {"min": "and", "max": "or"}
 
@@ -33,7 +31,7 @@ class Expressions:
         self._numbers: dict[Any, int] = {}
         self.operands: list[tuple[int, ...]] = []
         self.leaf: list[int | None] = []
-        """The leaf that each expression depends on: None for none, MANY for several."""
+        """The leaf that each expression is of: None for a number of the step, such as a fold over leaves is."""
         self.op: list[Any] = []
         self._varies: list[frozenset[int]] = []
         """The axes of its leaf along which each expression may vary."""
@@ -63,18 +61,21 @@ class Expressions:
 
     def _new(self, op: Any, operands: tuple[int, ...]) -> int:
         number = self._numbers[op, operands] = len(self.op)
-        leaf = None
-        for x in operands:
-            other = self.leaf[x]
-            leaf = other if leaf is None or leaf == other else leaf if other is None else MANY
         self.op.append(op)
         self.operands.append(operands)
-        self.leaf.append(leaf)
+        self.leaf.append(self._leaf_of(operands))
         varies = _union([self._varies[x] for x in operands])
         self._varies.append(varies - set(op[2]) if op[0] == "reduce" else varies)
         conditions = [self._conditions[x] for x in operands]
         self._conditions.append(_union([*conditions, frozenset(operands[:1])] if op == "select" else conditions))
         return number
+
+    def _leaf_of(self, operands: tuple[int, ...]) -> int | None:
+        """The leaf of an operation's result: that whose elements it takes, else that whose numbers."""
+        leaves = {leaf for x in operands if (leaf := self.leaf[x]) is not None}
+        if len(leaves) > 1:
+            leaves = {self.leaf[x] for x in operands if self._varies[x]}
+        return leaves.pop() if len(leaves) == 1 else None
 
     def _given(self, x: int, condition: int, side: int) -> int:
         """An expression where each select of a condition gives one operand; not in a fold of what it varies along."""
@@ -85,7 +86,7 @@ class Expressions:
             return self._given(operands[side], condition, side)
         varies = self._varies[condition]
         if op[0] == "over leaves":
-            if varies or self.leaf[condition] not in (None, MANY):
+            if varies or self.leaf[condition] is not None:
                 return x
             return self._fold_of(op[1], tuple(self._given(item, condition, side) for item in self._items[x]))
         if op[0] == "reduce" and varies:
@@ -93,7 +94,7 @@ class Expressions:
         return self(op, *[self._given(operand, condition, side) for operand in operands])
 
     def element(self, array: str, leaf: int | None, axes: Collection[int] = ()) -> int:
-        """An element of an input, which has the given axes of its leaf, at the place that is computed."""
+        """An element of an input at the place that is computed; it has the given axes of its leaf, of size above 1."""
         number = self(("input", array, leaf))
         self.leaf[number] = leaf
         self._varies[number] = frozenset(axes)
@@ -130,15 +131,16 @@ class Expressions:
 
     def _fold(self, op: str, x: int, y: int) -> int | None:
         """A fold over leaves, if the operands depend on several; a constant may stand in front."""
-        folded = [self._parts(op, z) != (z,) for z in (x, y)]
-        if any(self.leaf[z] == MANY and not whole for z, whole in zip((x, y), folded, strict=True)):
+        x_folds, y_folds = (self._parts(op, z) != (z,) for z in (x, y))
+        if not y_folds and self.leaf[y] is None:
             return None
-        if self.leaf[y] is None or self.leaf[x] == self.leaf[y] != MANY:
-            return None
-        if self.leaf[x] is None and not (folded[1] and self.op[x][0] == "constant"):
-            return None
+        if not x_folds:
+            if self.leaf[x] is None and not (y_folds and self.op[x][0] == "constant"):
+                return None
+            if not y_folds and self.leaf[x] == self.leaf[y]:
+                return None
         first = self._parts(op, x)
-        if first == (x,) and self.op[x] == op and self.leaf[x] != MANY:
+        if first == (x,) and self.op[x] == op:
             start, item = self.operands[x]
             first = (start, item) if self.leaf[start] is None and self.leaf[item] is not None else first
         return self._fold_of(op, first + self._parts(op, y))
@@ -152,7 +154,7 @@ class Expressions:
         number = self._numbers.get(key)
         if number is None:
             number = self._new(*key)
-            self.leaf[number] = MANY
+            self.leaf[number] = None
             self.order[number] = op, tuple(self.leaf[x] for x in items)
             self._items[number] = items
         return number

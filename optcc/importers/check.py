@@ -72,9 +72,10 @@ def _expanded(
     found = OpElements(e, leaves_of, b.leaf_sets.kept_axes)
     for name, value in inputs.items():
         if isinstance(value, Tree):
-            ranks = dict(zip(value.leaf_set.leaves, map(len, (x.shape for x in b.shapes(value))), strict=True))
+            own = dict(zip(value.leaf_set.leaves, (x.shape for x in b.shapes(value)), strict=True))
+            long = {i: [axis for axis, size in enumerate(shape) if size != 1] for i, shape in own.items()}
             for k, part in value.parts.items():
-                found.bind(part, {i: e.element(name, i, range(ranks[i])) for i in value.leaf_set.members[k]})
+                found.bind(part, {i: e.element(name, i, long[i]) for i in value.leaf_set.members[k]})
         else:
             found.bind(value.value, e.element(name, None))
     try:

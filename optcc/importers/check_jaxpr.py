@@ -48,7 +48,8 @@ class JaxprElements:
                 name, leaf = known
                 rank = len(array.shape)
                 axes = (None,) * rank if leaf is None else tuple(range(rank))
-                self._env[array.number] = self.e.element(name, leaf, range(rank)), axes
+                long = [axis for axis, size in enumerate(array.shape) if size != 1]
+                self._env[array.number] = self.e.element(name, leaf, long), axes
         for equation in flat.equations:
             if not equation.inputs or len(equation.outputs) != 1:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -138,16 +139,19 @@ class Emission:
     def _fold(self, fold: Term) -> SSAValue:
         kind, leaves = fold.parameter
         combiner, logical = _COMBINERS[kind], kind in ("and", "or")
-        groups: dict[tuple[int, LeafClass | None], set[int | None]] = {}
+        # All leaves of a class are taken in equally often.
+        times: Counter[tuple[int, int | None]] = Counter()
+        seen: set[tuple[int, LeafClass | None, int]] = set()
         values: list[SSAValue] = []
         for leaf, item in zip(leaves, fold.operands, strict=True):
             inner = self._direct(fold, item)
             c = None if leaf is None else self._class_of[leaf]
-            seen = groups.setdefault((inner.number, c), set())
-            if leaf is None or not seen:
+            group = inner.number, c, times[inner.number, leaf]
+            times[inner.number, leaf] += 1
+            if leaf is None or group not in seen:
                 value = self._values[inner.number, c if inner.kept is not None else None]
                 values.append(value if c is None else self._over_leaves(value, combiner, logical))
-            seen.add(leaf)
+            seen.add(group)
         block = self.b.block
         total = values[0]
         for value in values[1:]:
