@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import AnyFloat, DenseArrayBase, IntegerAttr, StringAttr, i64
+from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, IntegerType, StringAttr, i64
 from xdsl.ir import Attribute, Data, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import (
     IRDLOperation,
@@ -144,7 +144,7 @@ class RandomOp(IRDLOperation):
 
     C1  every part is one of the parts
     C2  there is one part for each leaf of the result
-    C3  the result has elements, which are floats
+    C3  the result has elements, which are floats, or complex numbers of floats
 
     Example: `%z = optim.random <normal> %key [0, 1] of 2 : !optim.key<"threefry2x32"> -> !optim.tree<f32, @all>`
     """
@@ -184,7 +184,7 @@ class RandomOp(IRDLOperation):
         leaves = leaf_set(self, type_.leaves)
         if len(leaves) != len(self.part_of_leaf):
             raise VerifyException(f"C2: {len(leaves)} leaves, but {len(self.part_of_leaf)} parts of the key")
-        if not type_.has_elements or not isinstance(type_.element, AnyFloat):
+        if not type_.has_elements or isinstance(type_.element, IntegerType):
             raise VerifyException(f"C3: random numbers are float elements, got {type_}")
 
     @classmethod

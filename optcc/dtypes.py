@@ -62,6 +62,12 @@ def compute_dtype(dtype: Any) -> np.dtype:
     return dtype
 
 
+def real_of(dtype: Any) -> np.dtype:
+    """The dtype of the parts of a complex dtype; any other itself."""
+    dtype = np.dtype(dtype)
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+
+
 def default_float() -> np.dtype:
     """What JAX makes of a Python float: float64 under `jax_enable_x64`, else float32."""
     return np.dtype(jnp.result_type(float))

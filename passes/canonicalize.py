@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith
+from xdsl.dialects import complex as complex_dialect
 from xdsl.dialects.builtin import AnyFloat, FloatAttr, ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
@@ -85,6 +86,29 @@ class ReshapeToItself(RewritePattern):
             rewriter.replace(op, [], [op.operand])
 
 
+class PartOfCreate(RewritePattern):
+    """A part of a complex number that was made of parts is that part."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: complex_dialect.ReOp | complex_dialect.ImOp, rewriter: PatternRewriter) -> None:
+        made = op.complex.owner
+        if isinstance(made, complex_dialect.CreateOp):
+            rewriter.replace(op, [], [made.real if isinstance(op, complex_dialect.ReOp) else made.imaginary])
+
+
+class CreateOfParts(RewritePattern):
+    """A complex number made of both parts of another is that."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: complex_dialect.CreateOp, rewriter: PatternRewriter) -> None:
+        real, imaginary = op.real.owner, op.imaginary.owner
+        match real, imaginary:
+            case complex_dialect.ReOp(), complex_dialect.ImOp() if real.complex == imaginary.complex:
+                rewriter.replace(op, [], [real.complex])
+            case _:
+                pass
+
+
 class FoldConversion(RewritePattern):
     """Convert a float constant when the program is compiled."""
 
@@ -123,6 +147,8 @@ class Canonicalize(ModulePass):
             SplitOfJoin(),
             ReshapeToItself(),
             FoldConversion(),
+            PartOfCreate(),
+            CreateOfParts(),
         ]
         PatternRewriteWalker(GreedyRewritePatternApplier(patterns)).rewrite_module(op)
         CanonicalizePass().apply(ctx, op)

@@ -129,14 +129,15 @@ func.func @fills_rows(%s: f32) -> !R {
   func.return %0 : !R
 }
 
-// Complex numbers are put together and taken apart, and added.
+// Complex numbers are put together and taken apart, and added, and have a size.
 // CHECK-LABEL: func.func @complex_elements
 // CHECK-NEXT:    %0, %1 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>) -> (!optim.tree<complex<f32>, @all>, f32 by <add>) {
 // CHECK-NEXT:      %2 = complex.re %x : complex<f32>
 // CHECK-NEXT:      %3 = complex.im %x : complex<f32>
 // CHECK-NEXT:      %4 = complex.create %3, %2 : complex<f32>
 // CHECK-NEXT:      %5 = complex.add %4, %x : complex<f32>
-// CHECK-NEXT:      optim.yield %5, %3 : complex<f32>, f32
+// CHECK-NEXT:      %6 = complex.abs %x : complex<f32>
+// CHECK-NEXT:      optim.yield %5, %6 : complex<f32>, f32
 func.func @complex_elements(%z: !optim.tree<complex<f32>, @all>) -> (!optim.tree<complex<f32>, @all>, f32) {
   %0, %1 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>)
       -> (!optim.tree<complex<f32>, @all>, f32 by <add>) {
@@ -144,7 +145,8 @@ func.func @complex_elements(%z: !optim.tree<complex<f32>, @all>) -> (!optim.tree
     %3 = complex.im %x : complex<f32>
     %4 = complex.create %3, %2 : complex<f32>
     %5 = complex.add %4, %x : complex<f32>
-    optim.yield %5, %3 : complex<f32>, f32
+    %6 = complex.abs %x : complex<f32>
+    optim.yield %5, %6 : complex<f32>, f32
   }
   func.return %0, %1 : !optim.tree<complex<f32>, @all>, f32
 }

@@ -231,3 +231,29 @@ func.func @drops_operand_that_is_broadcast(%g: !optim.tree<f32, @matrices>, %r: 
   }
   func.return %n : f32
 }
+
+// A part of what was made of parts, and a number made of both parts of another; one with its parts the other way round
+// is another number.
+// CHECK-LABEL: func.func @parts_of_complex_numbers(
+// CHECK-NEXT:    %0, %1, %2 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>) -> (!optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<complex<f32>, @all>) {
+// CHECK-NEXT:      %re = complex.re %x : complex<f32>
+// CHECK-NEXT:      %im = complex.im %x : complex<f32>
+// CHECK-NEXT:      %swapped = complex.create %im, %re : complex<f32>
+// CHECK-NEXT:      optim.yield %im, %re, %swapped : f32, f32, complex<f32>
+// CHECK-NEXT:    }
+// CHECK-NEXT:    func.return %0, %1, %2, %z : !optim.tree<f32, @all>, !optim.tree<f32, @all>, !optim.tree<complex<f32>, @all>, !optim.tree<complex<f32>, @all>
+// CHECK-NEXT:  }
+func.func @parts_of_complex_numbers(%z: !optim.tree<complex<f32>, @all>)
+    -> (!T, !T, !optim.tree<complex<f32>, @all>, !optim.tree<complex<f32>, @all>) {
+  %0, %1, %2, %3 = optim.map over @all (%x = %z : !optim.tree<complex<f32>, @all>)
+      -> (!T, !T, !optim.tree<complex<f32>, @all>, !optim.tree<complex<f32>, @all>) {
+    %re = complex.re %x : complex<f32>
+    %im = complex.im %x : complex<f32>
+    %swapped = complex.create %im, %re : complex<f32>
+    %a = complex.re %swapped : complex<f32>
+    %b = complex.im %swapped : complex<f32>
+    %same = complex.create %re, %im : complex<f32>
+    optim.yield %a, %b, %swapped, %same : f32, f32, complex<f32>, complex<f32>
+  }
+  func.return %0, %1, %2, %3 : !T, !T, !optim.tree<complex<f32>, @all>, !optim.tree<complex<f32>, @all>
+}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from xdsl.dialects.builtin import SymbolRefAttr, f64, i1
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.dialects.builtin import ComplexType, f64, i1
+from xdsl.ir import Attribute, Block, SSAValue
 
-from optcc.dialect import Extent, MapOp, TreeType, YieldOp, element_type
-from optcc.dtypes import compute_dtype, dtype_of, type_of
-from optcc.errors import message
-from optcc.formula import scalar_code
+from optcc.dialect import Extent, element_type
+from optcc.dtypes import compute_dtype, dtype_of, real_of, type_of
+from optcc.formula import complex_code, scalar_code
+from optcc.formula.map_emitter import MapEmitter
 from optcc.formula.promotion import finest_extent, logical_dtype, promote, tree_type, weak_type
 from optcc.formula.values import HOST_F64, GroupedLeaves, Key, Scalar, Scattered, Tree, Zipped
 
@@ -23,16 +22,11 @@ Operand = Any
 """A tree, a scalar or a Python number."""
 
 
-class Emitter(ABC):
-    """Emits ops into a block. Sub-float32 leaves are widened when they are read and rounded once when stored."""
+class Emitter(MapEmitter):
+    """Emits ops into a block. Sub-float32 leaves are widened when they are read and rounded once when stored.
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
-
-    @property
-    @abstractmethod
-    def where_in_chain(self) -> str:
-        """The transformation being built, for errors."""
+    A tree of a complex dtype may have real values, as moments of sizes do; they become complex when they are stored.
+    """
 
     # Making values
 
@@ -64,8 +58,7 @@ class Emitter(ABC):
         """A tree of one number over a leaf set, with the dtype of each group."""
 
         def part(k: int) -> SSAValue:
-            self._check_real(dtypes[k])
-            type_ = type_of(compute_dtype(dtypes[k]))
+            type_ = type_of(real_of(compute_dtype(dtypes[k])))
             inputs = [self.scalar_as(value, type_)] if isinstance(value, Scalar) else []
 
             def body(block: Block, *args: SSAValue) -> SSAValue:
@@ -74,12 +67,6 @@ class Emitter(ABC):
             return self.map_leaves(leaf_set.groups[k], inputs, body, type_, extent=extent)
 
         return Tree(self, leaf_set, {k: part(k) for k in leaf_set.groups}, dtypes, extent=extent)
-
-    def _check_real(self, dtype: Any) -> None:
-        """Raises TypeError for a complex dtype, of which bodies know the parts only."""
-        if jnp.issubdtype(dtype, jnp.complexfloating):
-            fix = "wrap it: split_real_and_imaginary(...)"
-            raise TypeError(message("this transformation works on real arrays only", self.where_in_chain, fix))
 
     def full_like(self, tree: Tree, value: float | Scalar, dtype: Any = None, *, extent: str = Extent.ELEMENTS) -> Tree:
         """A tree of one number over the leaves of `tree`, of `dtype` or of its dtypes."""
@@ -95,13 +82,17 @@ class Emitter(ABC):
         if dtype is None:
             return tree
         dtypes = dict.fromkeys(tree.parts, np.dtype(dtype))
-        parts = {k: self._cast_part(v, type_of(compute_dtype(dtypes[k]))) for k, v in tree.parts.items()}
-        return Tree(self, tree.leaf_set, parts, dtypes, extent=tree.extent)
+        return Tree(self, tree.leaf_set, self._cast_parts(tree, dtypes), dtypes, extent=tree.extent)
 
     def cast_like(self, tree: Tree, like: Tree) -> Tree:
         """The same values with the dtypes of `like`."""
-        parts = {k: self._cast_part(v, type_of(compute_dtype(like.dtypes[k]))) for k, v in tree.parts.items()}
+        parts = self._cast_parts(tree, like.dtypes)
         return Tree(self, tree.leaf_set, parts, dict(like.dtypes), extent=tree.extent)
+
+    def as_typed(self, tree: Tree) -> Tree:
+        """The same tree with values that are complex wherever its dtype is."""
+        parts = {k: self._cast_part(v, type_of(compute_dtype(tree.dtypes[k]))) for k, v in tree.parts.items()}
+        return Tree(self, tree.leaf_set, parts, tree.dtypes, extent=tree.extent)
 
     def cast_scalar(self, scalar: Scalar, dtype: Any, *, weak: bool = False) -> Scalar:
         """A scalar converted to a numpy dtype."""
@@ -123,15 +114,15 @@ class Emitter(ABC):
 
     def binary(self, kind: str, lhs: Operand, rhs: Operand) -> Any:
         """`add`, `sub`, `mul`, `div`, `max`, `min` or `pow`, broadcasting scalars and per-leaf values."""
-        return self._elementwise(lambda block, a, b: scalar_code.binary(block, kind, a, b), lhs, rhs)
+        return self._elementwise(lambda block, a, b: complex_code.binary(block, kind, a, b), lhs, rhs)
 
     def unary(self, kind: str, value: Any) -> Any:
         """One of `scalar_code.UNARY`."""
-        return self._elementwise(lambda block, a: scalar_code.unary(block, kind, a), value)
+        return self._elementwise(lambda block, a: complex_code.unary(block, kind, a), value)
 
     def compare(self, kind: str, lhs: Operand, rhs: Operand) -> Any:
         """`lt`, `le`, `gt`, `ge`, `eq` or `ne`, as bools."""
-        return self._elementwise(lambda block, a, b: scalar_code.compare(block, kind, a, b), lhs, rhs, boolean=True)
+        return self._elementwise(lambda block, a, b: complex_code.compare(block, kind, a, b), lhs, rhs, boolean=True)
 
     def logical(self, kind: str, lhs: Operand, rhs: Operand) -> Any:
         """`or`, `and` or `xor` of bools."""
@@ -139,7 +130,7 @@ class Emitter(ABC):
 
     def where(self, condition: Any, true: Any, false: Any) -> Any:
         """`true` where the condition holds, else `false`."""
-        return self._elementwise(scalar_code.select, condition, true, false, first_is_bool=True)
+        return self._elementwise(complex_code.select, condition, true, false, first_is_bool=True)
 
     def maximum(self, lhs: Operand, rhs: Operand) -> Any:
         """The larger; NaN if either is."""
@@ -156,13 +147,31 @@ class Emitter(ABC):
         return self.unary("rsqrt", value)
 
     def abs(self, value: Any) -> Any:
-        return self.unary("abs", value)
+        return _of_sizes(self.unary("abs", value))
+
+    def abs_sq(self, value: Any) -> Any:
+        """``|x|**2``, of a real dtype: what `square` is for real numbers."""
+        return _of_sizes(self._elementwise(complex_code.abs_sq, value))
+
+    def inner(self, lhs: Tree, rhs: Tree) -> Scalar:
+        """The real part of the inner product of all elements."""
+        return _of_sizes(self._elementwise(complex_code.inner, lhs, rhs)).sum()
+
+    def real(self, tree: Tree) -> Tree:
+        """The real part, in the dtype of the whole: for a state whose imaginary part is 0, as Optax keeps sizes."""
+        parts = {
+            k: self.map_leaves(symbol, [tree.parts[k]], complex_code.real, extent=tree.extent)
+            if isinstance(element_type(tree.parts[k].type), ComplexType)
+            else tree.parts[k]
+            for k, symbol in tree.leaf_set.groups.items()
+        }
+        return Tree(self, tree.leaf_set, parts, dict(tree.dtypes), extent=tree.extent)
 
     def tanh(self, value: Any) -> Any:
         return self.unary("tanh", value)
 
     def sign(self, value: Any) -> Any:
-        return self._elementwise(scalar_code.sign, value)
+        return self._elementwise(complex_code.sign, value)
 
     def square(self, value: Any) -> Any:
         return self.power(value, 2)
@@ -170,7 +179,7 @@ class Emitter(ABC):
     def power(self, lhs: Any, rhs: Any) -> Any:
         """`lhs**rhs`; a positive Python integer as exponent multiplies out."""
         if isinstance(rhs, int) and rhs > 0:
-            return self._elementwise(lambda block, a: scalar_code.integer_power(block, a, rhs), lhs)
+            return self._elementwise(lambda block, a: complex_code.integer_power(block, a, rhs), lhs)
         return self.binary("pow", lhs, rhs)
 
     def remainder(self, lhs: Scalar, rhs: Operand) -> Any:
@@ -191,7 +200,7 @@ class Emitter(ABC):
 
     def is_finite(self, tree: Tree) -> Tree:
         """Whether each element is neither infinite nor NaN."""
-        return self.abs(tree) < float("inf")
+        return self._elementwise(complex_code.is_finite, tree, boolean=True)
 
     def increment(self, count: Scalar) -> Scalar:
         """`count + 1`, staying at the largest integer instead of wrapping."""
@@ -214,8 +223,7 @@ class Emitter(ABC):
         dtypes: dict[int, np.dtype] = {}
         for k, symbol in leaf_set.groups.items():
             dtype = promote([logical_dtype(v, k) for v in values])
-            self._check_real(dtype)
-            element = type_of(compute_dtype(dtype))
+            element = type_of(real_of(compute_dtype(dtype)))
             inputs: list[SSAValue] = []
             slots: list[float | None] = []
             for i, v in enumerate(operands):
@@ -232,11 +240,12 @@ class Emitter(ABC):
                 rest = iter(args)
                 given = [next(rest) if s is None else scalar_code.constant(block, s, element) for s in slots]
                 fixed = [
-                    a if first_is_bool and i == 0 else scalar_code.cast(block, a, element) for i, a in enumerate(given)
+                    a if first_is_bool and i == 0 else complex_code.cast_parts(block, a, element)
+                    for i, a in enumerate(given)
                 ]
                 return emit_fn(block, *fixed)
 
-            parts[k] = self.map_leaves(symbol, inputs, body, i1 if boolean else element, extent=extent)
+            parts[k] = self.map_leaves(symbol, inputs, body, extent=extent)
             dtypes[k] = np.dtype(bool) if boolean else dtype
         return Tree(self, leaf_set, parts, dtypes, extent=extent)
 
@@ -269,47 +278,9 @@ class Emitter(ABC):
         """The SSA value of a scalar, converted to a type."""
         return scalar_code.cast(self._block, scalar.value, type_)
 
-    # Emission
 
-    @property
-    def block(self) -> Block:
-        """Where step-level ops go."""
-        return self._block
-
-    def add(self, op: Operation) -> Operation:
-        """Append an op."""
-        self._block.add_op(op)
-        return op
-
-    def map_parts(self, values: Sequence[SSAValue], make: Callable[..., Operation], element: Attribute) -> SSAValue:
-        """Apply one scalar op to the values of parts of trees over one leaf set."""
-
-        def body(block: Block, *args: SSAValue) -> SSAValue:
-            op = make(*args)
-            block.add_op(op)
-            return op.results[0]
-
-        type_ = tree_type(values[0])
-        return self.map_leaves(type_.leaves, values, body, element, extent=type_.extent.data)
-
-    def _cast_part(self, part: SSAValue, element: Attribute) -> SSAValue:
-        type_ = tree_type(part)
-        if type_.element == element:
-            return part
-        leaves, extent = type_.leaves, type_.extent.data
-        return self.map_leaves(leaves, [part], lambda b, x: scalar_code.cast(b, x, element), element, extent=extent)
-
-    def map_leaves(
-        self,
-        symbol: str | SymbolRefAttr,
-        inputs: Sequence[SSAValue],
-        body: Callable[..., SSAValue],
-        element: Attribute,
-        *,
-        extent: str,
-    ) -> SSAValue:
-        """A map over a leaf set; `body(block, *args)` emits what it yields."""
-        block = Block(arg_types=[element_type(v.type) for v in inputs])
-        block.add_op(YieldOp(body(block, *block.args)))
-        leaves = SymbolRefAttr(symbol) if isinstance(symbol, str) else symbol
-        return self.add(MapOp(leaves, inputs, [TreeType.of(element, leaves, extent)], Region(block))).results[0]
+def _of_sizes(value: Any) -> Any:
+    """A tree of real values, in the dtypes of the parts of complex ones; any other value itself."""
+    if isinstance(value, Tree):
+        value.dtypes = {k: real_of(dtype) for k, dtype in value.dtypes.items()}
+    return value

@@ -64,7 +64,7 @@ class Builder(TreeEmitter):
         module: Outside,
     ) -> None:
         super().__init__(leaf_sets, block)
-        self._hyper_names = hyper_names(root)
+        self._hyper_names, self._root_name = hyper_names(root), root.name
         self._path: Path = ()
         self._scopes: list[str] = []
         self._hypers: dict[str, Scalar] = {}
@@ -118,7 +118,8 @@ class Builder(TreeEmitter):
     def where_in_chain(self) -> str:
         """The chain index and name of the transformation being built, for errors."""
         index = "".join(f"[{i}]" for i in self._path)
-        return f"chain{index} {self._scopes[-1]}" if index else self._scopes[-1]
+        name = self._scopes[-1] if self._scopes else self._root_name
+        return f"chain{index} {name}" if index else name
 
     def unique_name(self, name: str) -> str:
         """`name` behind the chain index, as callees are called."""

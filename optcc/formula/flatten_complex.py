@@ -13,7 +13,7 @@ from xdsl.ir import SSAValue
 
 from optcc.base import SplitRealAndImaginaryArrays
 from optcc.dialect import JoinOp, Leaf, ReshapeOp, SplitOp, TreeType
-from optcc.dtypes import compute_dtype, type_of
+from optcc.dtypes import compute_dtype, real_of, type_of
 from optcc.errors import message
 from optcc.formula.values import GroupedLeaves, Tree
 
@@ -33,7 +33,7 @@ def flatten(b: Builder, tree: Tree) -> Tree:
     whole = _one_group(b, tree.leaf_set)
     size = sum(leaf.size for leaf in b.leaf_sets.leaves(whole))
     target = b.leaf_sets.root(b.symbol_name("flat"), jax.tree.structure(0), [Leaf("flat", (size,))], [("flat",)])
-    values = list(b.cast(tree, dtype).parts.values())
+    values = list(b.as_typed(b.cast(tree, dtype)).parts.values())
     if not values:
         return b.full(target, 0.0, {0: dtype})
     type_ = TreeType.of(type_of(compute_dtype(dtype)), whole)
@@ -66,13 +66,13 @@ def _one_group(b: Builder, leaf_set: GroupedLeaves) -> str:
 
 def to_real_pairs(b: Builder, tree: Tree) -> Tree:
     """The tree with a `SplitRealAndImaginaryArrays` in the place of every complex leaf."""
-    leaf_set = _pairs(b, tree)
+    tree, leaf_set = b.as_typed(tree), _pairs(b, tree)
     pieces: dict[int, dict[tuple[Leaf, ...], SSAValue]] = {k: {} for k in leaf_set.groups}
     for k, value in tree.parts.items():
         for group, leaves, part in _pieces(b, tree, k, leaf_set):
             if part:
                 op = complex_dialect.ReOp if part == "real" else complex_dialect.ImOp
-                element = type_of(_real(tree.dtypes[k]))
+                element = type_of(real_of(tree.dtypes[k]))
                 value_of = b.map_parts([value], op, element)
                 symbol = b.leaf_sets.define(part, leaves)
                 value_of = b.add(ReshapeOp(value_of, TreeType.of(element, symbol))).results[0]
@@ -88,7 +88,7 @@ def to_real_pairs(b: Builder, tree: Tree) -> Tree:
         parts[group] = values[0] if len(values) == 1 else b.add(JoinOp(values, type_.with_leaves(symbol))).results[0]
     for k, dtype in tree.dtypes.items():
         for group, _, _ in _pieces(b, tree, k, leaf_set):
-            dtypes[group] = _real(dtype)
+            dtypes[group] = real_of(dtype)
     return Tree(b, leaf_set, parts, dtypes)
 
 
@@ -134,7 +134,7 @@ def _pairs(b: Builder, tree: Tree) -> GroupedLeaves:
     def pair(x: Any) -> Any:
         if not jnp.issubdtype(x.dtype, jnp.complexfloating):
             return x
-        part: Any = jax.ShapeDtypeStruct(x.shape, _real(x.dtype))
+        part: Any = jax.ShapeDtypeStruct(x.shape, real_of(x.dtype))
         return SplitRealAndImaginaryArrays(part, part)
 
     return opaque_leaf_set(b, "pairs", jax.tree.map(pair, as_shapes(b, tree)))[0]
@@ -150,8 +150,3 @@ def _pieces(b: Builder, tree: Tree, k: int, pairs: GroupedLeaves) -> list[tuple[
         named = tuple(Leaf(f"{leaf.path}.{name}".strip("."), leaf.shape) for leaf in leaves) if name else leaves
         result.append((group_of[named[0].path], named, name))
     return result
-
-
-def _real(dtype: Any) -> np.dtype:
-    """The dtype of the parts of a complex dtype; a real one is its own."""
-    return np.dtype(np.zeros(0, dtype).real.dtype) if jnp.issubdtype(dtype, jnp.complexfloating) else np.dtype(dtype)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from xdsl.dialects.builtin import ComplexType, SymbolRefAttr
 from xdsl.ir import Block, SSAValue
 
 from optcc.dialect import (
@@ -28,7 +29,7 @@ from optcc.dialect import (
     UnpackOp,
     element_type,
 )
-from optcc.dtypes import default_float, type_of
+from optcc.dtypes import compute_dtype, default_float, real_of, type_of
 from optcc.formula.arithmetic import Emitter
 from optcc.formula.leaf_sets import LeafSets
 from optcc.formula.promotion import tree_type
@@ -61,9 +62,18 @@ class TreeEmitter(Emitter):
     def unique_name(self, name: str) -> str:
         """`name` for this transformation alone."""
 
+    def first_leaf(self, symbol: str) -> str:
+        return self.leaf_sets.leaves(symbol)[0].path
+
     def symbol_name(self, name: str) -> str:
         """`unique_name`, as the name of a leaf set."""
         return self.unique_name(name).replace(".", "_")
+
+    def require_real(self, tree: Tree) -> None:
+        """Raises ValueError for a tree with complex leaves."""
+        for k, symbol in tree.leaf_set.groups.items():
+            if real_of(tree.dtypes[k]) != tree.dtypes[k]:
+                raise self.refusal("this transformation does not support complex parameters", SymbolRefAttr(symbol))
 
     # Leaf sets
 
@@ -100,6 +110,8 @@ class TreeEmitter(Emitter):
                 raise MixedGroupError(frozenset(on.leaf_set.leaves))
             dtypes[k] = sides[0].dtypes[k]
             values = [side.parts[k] for side in sides]
+            if len({tree_type(v).element for v in values}) > 1:
+                values = [self.as_typed(side).parts[k] for side in sides]
             if len(values) == 1:
                 parts[k] = values[0]
                 continue
@@ -139,24 +151,30 @@ class TreeEmitter(Emitter):
         """Fold every value of a tree into one scalar, group after group."""
         total: Scalar | None = None
         for part in tree.parts.values():
+            if isinstance(element_type(part.type), ComplexType):
+                raise self.refusal("a fold of complex numbers over the tree is no number", tree_type(part).leaves)
             value = self.scalar(self.add(ReduceOp(kind, part, element_type(part.type))).results[0], weak=True)
             total = value if total is None else self.binary(kind.value, total, value)
         return self.number(0.0, default_float()) if total is None else total
 
     def reduce_leaves(self, tree: Tree, kind: Combiner = Combiner.ADD, extent: str = Extent.PER_LEAF) -> Tree:
-        """Fold each leaf into one value, or into those of an axis extent."""
-        parts: dict[int, SSAValue] = {
-            k: self.add(ReduceOp(kind, part, tree_type(part).with_extent(extent))).results[0]
-            for k, part in tree.parts.items()
-        }
+        """Fold each leaf into one value, or into those of an axis extent; of complex values each part."""
+
+        def folded(part: SSAValue) -> SSAValue:
+            return self.add(ReduceOp(kind, part, tree_type(part).with_extent(extent))).results[0]
+
+        for part in tree.parts.values():
+            if kind is not Combiner.ADD and isinstance(element_type(part.type), ComplexType):
+                raise self.refusal("complex numbers have no order", tree_type(part).leaves)
+        parts = {k: self.by_parts(part, folded) for k, part in tree.parts.items()}
         return Tree(self, tree.leaf_set, parts, dict(tree.dtypes), extent=extent)
 
     def count(self, tree: Tree, extent: str) -> Tree:
         """How many elements each value of an extent stands for, per leaf; at least 1."""
-        parts: dict[int, SSAValue] = {
-            k: self.add(CountOp(extent, tree_type(part).with_extent(Extent.PER_LEAF))).results[0]
-            for k, part in tree.parts.items()
-        }
+        parts: dict[int, SSAValue] = {}
+        for k, symbol in tree.leaf_set.groups.items():
+            element = type_of(real_of(compute_dtype(tree.dtypes[k])))
+            parts[k] = self.add(CountOp(extent, TreeType.of(element, symbol, Extent.PER_LEAF))).results[0]
         return Tree(self, tree.leaf_set, parts, dict(tree.dtypes), extent=Extent.PER_LEAF)
 
     def mean(self, tree: Tree, extent: str = Extent.PER_LEAF) -> Tree:
@@ -181,11 +199,11 @@ class TreeEmitter(Emitter):
 
     def global_norm(self, tree: Tree) -> Scalar:
         """The Euclidean norm of all elements together."""
-        return self.sqrt(self.square(tree).sum())
+        return self.sqrt(self.abs_sq(tree).sum())
 
     def norm_per_leaf(self, tree: Tree) -> Tree:
         """The Euclidean norm of each leaf."""
-        return self.sqrt(self.square(tree).sum_per_leaf())
+        return self.sqrt(self.abs_sq(tree).sum_per_leaf())
 
     # Random numbers
 

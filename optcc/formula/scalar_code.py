@@ -117,15 +117,15 @@ def sign(block: Block, value: SSAValue) -> SSAValue:
     return select(block, itself, value, one)
 
 
-def integer_power(block: Block, value: SSAValue, exponent: int) -> SSAValue:
+def integer_power(block: Block, value: SSAValue, exponent: int, multiply: Callable[..., SSAValue] = binary) -> SSAValue:
     """A positive integer power by repeated squaring, in the order XLA multiplies."""
     result: SSAValue | None = None
     square = value
     while True:
         if exponent & 1:
-            result = square if result is None else binary(block, "mul", result, square)
+            result = square if result is None else multiply(block, "mul", result, square)
         exponent >>= 1
         if not exponent:
             assert result is not None
             return result
-        square = binary(block, "mul", square, square)
+        square = multiply(block, "mul", square, square)

@@ -81,7 +81,8 @@ class MultiSteps:
       should_skip_update_fn: decides, from the updates of a mini-step, the gradient step and the parameters, whether to
         leave the mini-step out as if it had not been; for instance ``skip_not_finite``, or
         ``functools.partial(skip_large_updates, max_squared_norm=1.0)``. Any other function is an opaque call.
-      accumulator_dtype: the dtype of ``acc_grads``; None for that of the parameters.
+      accumulator_dtype: the dtype of ``acc_grads``, of complex leaves that of their parts; None for that of the
+        parameters.
 
     State: `MultiStepsState`. It is an init/update pair and goes wherever one does.
     """
@@ -124,6 +125,13 @@ class MultiSteps:
         return self._pair
 
 
+def _accumulators(b: Builder, params: Tree, dtype: np.dtype | None) -> Tree:
+    """Zeros of a dtype; for complex leaves of the complex one with such parts, at least complex64."""
+    dtypes = params.dtypes if dtype is None else dict.fromkeys(params.dtypes, dtype)
+    of_complex = {k: jnp.result_type(dtypes[k], np.complex64) for k, old in params.dtypes.items() if old.kind == "c"}
+    return b.full(params.leaf_set, 0.0, {**dtypes, **of_complex})
+
+
 def _multi_steps(
     child: Definition,
     every_k_schedule: int | Callable[[jax.typing.ArrayLike], jax.typing.ArrayLike],
@@ -139,7 +147,7 @@ def _multi_steps(
             mini_step=b.integer(0),
             gradient_step=b.integer(0),
             inner_opt_state=b.initialize(INNER, child, params),
-            acc_grads=b.zeros_like(params, accumulator_dtype),
+            acc_grads=_accumulators(b, params, accumulator_dtype),
             skip_state=skips.init(b, params),
         )
 

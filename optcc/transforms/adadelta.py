@@ -9,7 +9,7 @@ import jax
 from optcc import base
 from optcc.formula.definition import transformation
 from optcc.transforms.combining import chain
-from optcc.transforms.moments import update_moment
+from optcc.transforms.moments import update_second_moment
 from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def scale_by_adadelta(
         return ScaleByAdaDeltaState(e_g=b.zeros_like(params), e_x=b.zeros_like(params))
 
     def update(b: Builder, g: Tree, state: ScaleByAdaDeltaState, params: Tree | None, *, rho: Scalar, eps: Scalar):
-        e_g = update_moment(b.square(g), state.e_g, rho)
-        u = b.sqrt(state.e_x + eps) / b.sqrt(e_g + eps) * g
-        return u, ScaleByAdaDeltaState(e_g, update_moment(b.square(u), state.e_x, rho))
+        e_g, e_x = update_second_moment(b, g, state.e_g, rho), b.real(state.e_x)
+        u = b.sqrt(e_x + eps) / b.sqrt(e_g + eps) * g
+        return u, ScaleByAdaDeltaState(e_g, update_second_moment(b, u, e_x, rho))
 
     return transformation("scale_by_adadelta", init, update, rho=rho, eps=eps)
 

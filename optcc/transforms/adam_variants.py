@@ -8,7 +8,7 @@ import jax
 
 from optcc import base
 from optcc.formula.definition import transformation
-from optcc.transforms.moments import DType, ScaleByAdamState, canonical, update_moment
+from optcc.transforms.moments import DType, ScaleByAdamState, canonical, update_moment, update_second_moment
 from optcc.transforms.moments import bias_correction as debias
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def scale_by_belief(
         eps_root: Scalar,
     ):
         mu = update_moment(g, state.mu, b1)
-        nu = update_moment(b.square(g - mu), state.nu, b2) + eps_root
+        nu = update_second_moment(b, g - mu, state.nu, b2) + eps_root
         count = b.increment(state.count)
         mu_hat = corrected_mean(b, g, mu, b1, count, nesterov=nesterov)
         nu_hat = debias(b, nu, b2, count)
@@ -120,8 +120,8 @@ def scale_by_yogi(
         **_: Scalar,
     ):
         mu = update_moment(g, state.mu, b1)
-        squared = b.square(g)
-        nu = state.nu - (1 - b2) * b.sign(state.nu - squared) * squared
+        squared, old = b.abs_sq(g), b.real(state.nu)
+        nu = old - (1 - b2) * b.sign(old - squared) * squared
         count = b.increment(state.count)
         mu_hat, nu_hat = debias(b, mu, b1, count), debias(b, nu, b2, count)
         return mu_hat / (b.sqrt(nu_hat + eps_root) + eps), ScaleByAdamState(count, mu, nu)
@@ -177,11 +177,11 @@ def scale_by_amsgrad(
         eps_root: Scalar,
     ):
         mu = update_moment(g, state.mu, b1)
-        nu = update_moment(b.square(g), state.nu, b2)
+        nu = update_second_moment(b, g, state.nu, b2)
         count = b.increment(state.count)
         mu_hat = debias(b, mu, b1, count) if bias_correction_mu else mu
         nu_hat = debias(b, nu, b2, count) if bias_correction_nu else nu
-        nu_max = b.maximum(state.nu_max, nu_hat)
+        nu_max = b.maximum(b.real(state.nu_max), nu_hat)
         return mu_hat / (b.sqrt(nu_max + eps_root) + eps), ScaleByAmsgradState(count, mu, nu, nu_max)
 
     return transformation("scale_by_amsgrad", init, update, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
@@ -227,7 +227,7 @@ def scale_by_radam(
         from optcc.formula.powers import average_length
 
         mu = update_moment(g, state.mu, b1)
-        nu = update_moment(b.square(g), state.nu, b2)
+        nu = update_second_moment(b, g, state.nu, b2)
         count = b.increment(state.count)
         ro_inf = 2.0 / (1.0 - b2) - 1.0
         ro = average_length(b, b2, count)
@@ -268,7 +268,7 @@ def scale_by_adamax(
     ):
         count = b.increment(state.count)
         mu = update_moment(g, state.mu, b1)
-        nu = b.maximum(b.abs(g) + eps, b2 * state.nu)
+        nu = b.maximum(b.abs(g) + eps, b2 * b.real(state.nu))
         return debias(b, mu, b1, count) / nu, ScaleByAdamState(count, mu, nu)
 
     return transformation("scale_by_adamax", init, update, b1=b1, b2=b2, eps=eps)

@@ -8,7 +8,7 @@ import jax
 
 from optcc import base
 from optcc.formula.definition import transformation
-from optcc.transforms.moments import DType, canonical, update_moment
+from optcc.transforms.moments import DType, canonical, update_moment, update_second_moment
 from optcc.transforms.moments import bias_correction as debias
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def scale_by_rss(
         return ScaleByRssState(sum_of_squares=b.full_like(params, start))
 
     def update(b: Builder, g: Tree, state: ScaleByRssState, params: Tree | None, *, eps: Scalar, **_: Scalar):
-        total = b.square(g) + state.sum_of_squares
+        total = b.abs_sq(g) + b.real(state.sum_of_squares)
         factor = b.where(total > 0.0, b.rsqrt(total + eps), 0.0)
         return factor * g, ScaleByRssState(sum_of_squares=total)
 
@@ -96,13 +96,13 @@ def scale_by_stddev(
 
     def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, decay: Scalar, eps: Scalar, **_: Scalar):
         mu = update_moment(g, state.mu, decay)
-        nu = update_moment(b.square(g), state.nu, decay)
+        nu = update_second_moment(b, g, state.nu, decay)
         mu_hat, nu_hat, new_state = mu, nu, ScaleByRStdDevState(mu, nu)
         if corrected:
             count = b.increment(state.count)
             mu_hat, nu_hat = debias(b, mu, decay, count), debias(b, nu, decay, count)
             new_state = ScaleByRStdDevWithCountState(count, mu, nu)
-        variance = nu_hat - b.square(mu_hat)
+        variance = nu_hat - b.abs_sq(mu_hat)
         factor = b.rsqrt(variance + eps) if eps_in_sqrt else 1 / (b.sqrt(variance) + eps)
         return factor * g, new_state
 
@@ -149,8 +149,8 @@ def scale_by_novograd(
     ):
         count = b.increment(state.count)
         first = count.equals(1)
-        squared_norm = b.square(g).sum_per_leaf()
-        nu = b.where(first, squared_norm, update_moment(squared_norm, state.nu, b2))
+        squared_norm = b.abs_sq(g).sum_per_leaf()
+        nu = b.where(first, squared_norm, update_moment(squared_norm, b.real(state.nu), b2))
         addition = g / (b.sqrt(nu + eps_root) + eps) + weight_decay * b.require_params(params)
         mu = b.cast(b.where(first, addition, b1 * state.mu + addition), dtype)
         return mu, ScaleByNovogradState(count, mu, nu)

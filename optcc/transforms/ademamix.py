@@ -9,7 +9,7 @@ import jax
 from optcc import base
 from optcc.formula.definition import transformation
 from optcc.transforms.combining import chain
-from optcc.transforms.moments import DType, bias_correction, canonical, update_moment
+from optcc.transforms.moments import DType, bias_correction, canonical, update_moment, update_second_moment
 from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate
 from optcc.transforms.step_scalars import constants, value_at
 
@@ -77,7 +77,7 @@ def scale_by_ademamix(
     ):
         slow, share = (value_at(b, x, state.count_m2, given.get(name)) for name, x in (("b3", b3), ("alpha", alpha)))
         m1, m2 = update_moment(g, state.m1, b1), update_moment(g, state.m2, slow)
-        nu = update_moment(b.square(g), state.nu, b2)
+        nu = update_second_moment(b, g, state.nu, b2)
         count = b.increment(state.count)
         m1_hat, nu_hat = bias_correction(b, m1, b1, count), bias_correction(b, nu, b2, count)
         u = (m1_hat + share * m2) / (b.sqrt(nu_hat + eps_root) + eps)
@@ -146,8 +146,8 @@ def scale_by_simplified_ademamix(
     ):
         share = value_at(b, alpha, state.t, given.get("alpha"))
         m = g + b1 * state.m
-        squared = b.square(g)
-        n = squared + b2 * (state.n - squared)
+        squared = b.abs_sq(g)
+        n = squared + b2 * (b.real(state.n) - squared)
         t = b.increment(state.t)
         u = (m + share * g) / (b.sqrt(bias_correction(b, n, b2, t) + eps_root) + eps)
         return u, ScaleBySimplifiedAdEMAMixState(t, m, n)

@@ -11,7 +11,14 @@ from optcc import base
 from optcc.formula.definition import transformation
 from optcc.transforms.adam_variants import ScaleByBeliefState
 from optcc.transforms.combining import chain
-from optcc.transforms.moments import DType, ScaleByAdamState, bias_correction, canonical, update_moment
+from optcc.transforms.moments import (
+    DType,
+    ScaleByAdamState,
+    bias_correction,
+    canonical,
+    update_moment,
+    update_second_moment,
+)
 from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate
 
 if TYPE_CHECKING:
@@ -51,9 +58,9 @@ def scale_by_acprop(
         eps_root: Scalar,
     ):
         first = state.count.equals(0)
-        corrected = bias_correction(b, state.nu, b2, b.where(first, 1, state.count))
+        corrected = bias_correction(b, b.real(state.nu), b2, b.where(first, 1, state.count))
         u = g / (b.sqrt(b.where(first, 1.0, corrected)) + eps)
-        nu = update_moment(b.square(g - state.mu), state.nu, b2) + eps_root
+        nu = update_second_moment(b, g - state.mu, state.nu, b2) + eps_root
         return u, ScaleByBeliefState(b.increment(state.count), update_moment(g, state.mu, b1), nu)
 
     return transformation("scale_by_acprop", init, update, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
@@ -115,14 +122,14 @@ def scale_by_adopt(
         b: Builder, g: Tree, state: ScaleByAdamState, params: Tree | None, *, b1: Scalar, b2: Scalar, eps: Scalar
     ):
         first = state.count.equals(0)
-        direction = g / b.maximum(b.sqrt(state.nu), eps)
+        direction = g / b.maximum(b.sqrt(b.real(state.nu)), eps)
         if use_clipping:
             limit = b.schedule(clip_value_fn, state.count)
             direction = b.minimum(b.maximum(direction, -limit), limit)
         mu = b.where(first, state.mu, update_moment(direction, state.mu, b1))
         u = b.where(first, mu, update_moment(direction, mu, b1)) if nesterov else mu
-        squared = b.square(g)
-        nu = b.where(first, squared, update_moment(squared, state.nu, b2))
+        squared = b.abs_sq(g)
+        nu = b.where(first, squared, update_moment(squared, b.real(state.nu), b2))
         return u, ScaleByAdamState(b.increment(state.count), mu, nu)
 
     return transformation("scale_by_adopt", init, update, b1=b1, b2=b2, eps=eps)

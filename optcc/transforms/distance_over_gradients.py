@@ -74,7 +74,7 @@ def scale_by_dog(init_step: InitStep, eps: jax.typing.ArrayLike = 1e-8) -> base.
     def update(b: Builder, g: Tree, state: DoGState, params: Tree | None, *, init_step: Scalar, eps: Scalar):
         distance = b.global_norm(state.init_params - b.require_params(params))
         largest = b.maximum(wide(b, state.max_dist), distance)
-        total = wide(b, state.sum_sq_norm_grads) + b.square(g).sum()
+        total = wide(b, state.sum_sq_norm_grads) + b.abs_sq(g).sum()
         factor = largest / b.sqrt(total + eps)
         if kind == "learning_rate":
             factor = b.where(state.is_init_step, init_step, factor)
@@ -118,9 +118,9 @@ def scale_by_dowg(
         return DoWGState(params, b.number(0.0, dtype, weak=False), start)
 
     def update(b: Builder, g: Tree, state: DoWGState, params: Tree | None, *, eps: Scalar, **_: Scalar):
-        distance = b.square(state.init_params - b.require_params(params)).sum()
+        distance = b.abs_sq(state.init_params - b.require_params(params)).sum()
         largest = b.maximum(wide(b, state.estim_sq_dist), distance)
-        total = largest * b.square(g).sum() + wide(b, state.weighted_sq_norm_grads)
+        total = largest * b.abs_sq(g).sum() + wide(b, state.weighted_sq_norm_grads)
         return largest / (b.sqrt(total) + eps) * g, DoWGState(state.init_params, total, largest)
 
     return transformation("scale_by_dowg", init, update, init_estim_sq_dist=first, eps=eps)
@@ -180,9 +180,9 @@ def scale_by_distance_over_gradients(
         **_: Scalar,
     ):
         params = b.require_params(params)
-        largest = b.maximum(state.max_dist, b.norm_per_leaf(params - state.init_params))
+        largest = b.maximum(b.real(state.max_dist), b.norm_per_leaf(params - state.init_params))
         kept = state.grad_sum_of_squares
-        total = b.reshape(kept, params.leaf_set, b.PER_LEAF) + b.square(g).sum_per_leaf()
+        total = b.reshape(kept, params.leaf_set, b.PER_LEAF) + b.abs_sq(g).sum_per_leaf()
         u = global_scale * (largest / b.sqrt(total + eps)) * g
         new = b.reshape(total, kept.leaf_set)
         return u, ScaleByDistanceOverGradientsState(largest, new, state.init_params)

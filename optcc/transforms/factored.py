@@ -144,10 +144,10 @@ def _factored(
     rows = b.axes("rows", g.leaf_set, keeping(1))
     heads = b.axes(f"{rows}.heads", g.leaf_set, keeping(0, 1))
     columns = b.axes("columns", g.leaf_set, keeping(0))
-    squares = b.square(g) + epsilon
+    squares = b.abs_sq(g) + epsilon
 
     def moment(old: Tree, extent: str) -> Tree:
-        old = b.reshape(old, g.leaf_set, extent)
+        old = b.real(b.reshape(old, g.leaf_set, extent))
         return b.cast_like(rates[0] * old + rates[1] * b.mean(squares, extent), params)
 
     row, column = moment(v_row, rows), moment(v_col, columns)
@@ -166,7 +166,7 @@ def _unfactored(
     rates: tuple[Scalar, Scalar],
     epsilon: Scalar,
 ) -> tuple[Tree, Tree, Tree, Tree]:
-    v = b.cast_like(rates[0] * v + rates[1] * (b.square(g) + epsilon), params)
+    v = b.cast_like(rates[0] * b.real(v) + rates[1] * (b.abs_sq(g) + epsilon), params)
     return g * b.rsqrt(v), v_row, v_col, v
 
 

@@ -162,10 +162,10 @@ class _Injection:
         )
 
     def init(self, b: Builder, params: Tree) -> Any:
-        from optcc.dtypes import compute_dtype
+        from optcc.dtypes import compute_dtype, real_of
 
         # A decay of 0.999 is 1 in bfloat16.
-        real = self.dtype or compute_dtype(np.dtype(jnp.result_type(*(params.dtypes.values() or [float]))))
+        real = self.dtype or compute_dtype(real_of(jnp.result_type(*(params.dtypes.values() or [float]))))
         hyperparams = {
             name: b.cast_scalar(b.hyper(name, value), _dtype_of(value, real)) for name, value in self.numbers.items()
         }

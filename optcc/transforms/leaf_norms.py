@@ -30,7 +30,7 @@ def scale_by_param_block_norm(min_scale: jax.typing.ArrayLike = 1e-3) -> base.Gr
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, min_scale: Scalar) -> Tree:
-        squared = b.square(b.require_params(params)).sum_per_leaf()
+        squared = b.abs_sq(b.require_params(params)).sum_per_leaf()
         return g * _safe_sqrt(b, squared, min_scale)
 
     return stateless("scale_by_param_block_norm", update, min_scale=min_scale)
@@ -44,7 +44,7 @@ def scale_by_param_block_rms(min_scale: jax.typing.ArrayLike = 1e-3) -> base.Gra
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, min_scale: Scalar) -> Tree:
-        mean_square = b.mean(b.square(b.require_params(params)))
+        mean_square = b.mean(b.abs_sq(b.require_params(params)))
         return g * _safe_sqrt(b, mean_square, min_scale)
 
     return stateless("scale_by_param_block_rms", update, min_scale=min_scale)
@@ -58,7 +58,7 @@ def clip_by_block_rms(threshold: jax.typing.ArrayLike) -> base.GradientTransform
     """
 
     def update(b: Builder, g: Tree, params: Tree | None, *, threshold: Scalar) -> Tree:
-        rms = b.sqrt(b.mean(b.square(g)))
+        rms = b.sqrt(b.mean(b.abs_sq(g)))
         rms = b.where(rms.equals(0.0), LEAST_NORMAL, rms)  # so that a threshold of 0 divides by infinity, not by 0 / 0
         return g / b.maximum(1.0, rms / threshold)
 

@@ -82,10 +82,10 @@ def dadapt_adamw(
         rate = value_at(b, learning_rate, state.count, hypers.get("learning_rate"))
         c, d = b.sqrt(beta2), wide(b, state.estim_lr)
         w = d * rate * _correction(b, beta1, beta2, count)
-        agreement = (g * (state.grad_sum / (b.sqrt(state.exp_avg_sq) + eps))).sum()
+        agreement = b.inner(g, state.grad_sum / (b.sqrt(b.real(state.exp_avg_sq)) + eps))
         r = c * wide(b, state.numerator_weighted) + (1 - c) * w * agreement
         m = beta1 * state.exp_avg + (1 - beta1) * w * g
-        v = beta2 * state.exp_avg_sq + (1 - beta2) * g * g
+        v = beta2 * b.real(state.exp_avg_sq) + (1 - beta2) * b.abs_sq(g)
         s = c * state.grad_sum + (1 - c) * w * g
         estimate = b.maximum(d, r / ((1 - c) * b.abs(s).sum()))
         u = -decay * w * params - m / (b.sqrt(v) + eps)
@@ -139,9 +139,9 @@ def prodigy(
         w = d * rate * _correction(b, beta1, beta2, count)
         scaled = d * g
         m = beta1 * state.exp_avg + (1 - beta1) * scaled
-        v = beta2 * state.exp_avg_sq + (1 - beta2) * scaled * scaled
+        v = beta2 * b.real(state.exp_avg_sq) + (1 - beta2) * b.abs_sq(scaled)
         s = beta3 * state.grad_sum + (d if safeguard_warmup else w) * scaled / d0
-        agreement = (g * (state.params0 - params)).sum()
+        agreement = b.inner(g, state.params0 - params)
         r = beta3 * wide(b, state.numerator_weighted) + d / d0 * w * agreement
         estimate = b.maximum(d, hypers["estim_lr_coef"] * r / b.abs(s).sum())
         u = -hypers["weight_decay"] * w * params - w * m / (b.sqrt(v) + estimate * eps)

@@ -59,7 +59,7 @@ def scale_by_polyak(
         gap = extra_scalar(b, "value") - hypers["f_min"]
         if variant == "sps+":
             gap = b.maximum(gap, 0.0)
-        squared = b.square(g).sum() + hypers["eps"]
+        squared = b.abs_sq(g).sum() + hypers["eps"]
         step = b.minimum(gap / squared, hypers["max_learning_rate"])
         return b.where(squared <= TINY, 0.0, step) * g, state
 

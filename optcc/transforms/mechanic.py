@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from optcc import base
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.transforms.step_scalars import narrowest
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
@@ -60,7 +60,7 @@ def mechanize(
     child = definition_of(base_optimizer)
 
     def init(b: Builder, params: Tree) -> Any:
-        dtype = min(params.dtypes.values(), key=lambda d: jnp.finfo(d).bits, default=jnp.dtype(jnp.float32))
+        dtype = narrowest(params)
         tuners = b.vector("tuners", num_betas, dtype)
         zeros = b.full(tuners, 0.0, {0: dtype})
         scales = b.full(tuners, b.hyper("s_init", s_init), {0: dtype})
@@ -76,7 +76,7 @@ def mechanize(
         total = sum(s[1:], s[0])
         decay = weight_decay * total * b.global_norm(g) / (b.global_norm(params) + eps)
         d = (x0 - params) / (total + eps)
-        h = ((g + decay * params) * d).sum()
+        h = b.inner(g + decay * params, d)
         new: list[tuple[Scalar, ...]] = []
         for i in range(num_betas):
             beta = 1.0 - 0.1 ** (i + 1)

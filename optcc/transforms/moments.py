@@ -69,6 +69,11 @@ def update_moment(g: Tree, moment: Tree, decay: Scalar) -> Tree:
     return (1 - decay) * g + decay * moment
 
 
+def update_second_moment(b: Builder, g: Tree, moment: Tree, decay: Scalar) -> Tree:
+    """``(1 - decay) * |g|**2 + decay * moment``, where a moment of a complex dtype is real."""
+    return update_moment(b.abs_sq(g), b.real(moment), decay)
+
+
 def bias_correction(b: Builder, moment: Tree, decay: Scalar, count: Scalar) -> Tree:
     """``moment / (1 - decay**count)``, in the dtype of the moment."""
     from optcc.formula.powers import one_minus_power
@@ -155,7 +160,7 @@ def scale_by_adam(
         eps_root: Scalar,
     ):
         mu = update_moment(g, state.mu, b1)
-        nu = update_moment(b.square(g), state.nu, b2)
+        nu = update_second_moment(b, g, state.nu, b2)
         count = b.increment(state.count)
         if nesterov:
             ahead = bias_correction(b, mu, b1, b.increment(count))
@@ -189,7 +194,7 @@ def scale_by_rms(
         return ScaleByRmsWithCountState(b.integer(0), nu) if corrected else ScaleByRmsState(nu)
 
     def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, decay: Scalar, eps: Scalar, **_: Scalar):
-        nu = update_moment(b.square(g), state.nu, decay)
+        nu = update_second_moment(b, g, state.nu, decay)
         nu_hat, new_state = nu, ScaleByRmsState(nu)
         if corrected:
             count = b.increment(state.count)

@@ -68,7 +68,7 @@ def momo(
         def average(new: Any, old: Any) -> Any:
             return b.where(first, new, beta * old + (1 - beta) * new)
 
-        loss, slope = average(value, wide(b, state.barf)), average((g * params).sum(), wide(b, state.gamma))
+        loss, slope = average(value, wide(b, state.barf)), average(b.inner(g, params), wide(b, state.gamma))
         m = average(g, state.exp_avg)
         model = _Model(b, hypers, value_at(b, learning_rate, state.count, hypers.get("learning_rate")))
         found = model.step(loss, slope, m, m, params, wide(b, state.lb), None, adapt_lower_bound)
@@ -111,9 +111,9 @@ def momo_adam(
         params, value = b.require_params(params), extra_scalar(b, "value")
         b1, b2, count = hypers["b1"], hypers["b2"], b.increment(state.count)
         loss = b1 * wide(b, state.barf) + (1 - b1) * value
-        slope = b1 * wide(b, state.gamma) + (1 - b1) * (g * params).sum()
+        slope = b1 * wide(b, state.gamma) + (1 - b1) * b.inner(g, params)
         m = b1 * state.exp_avg + (1 - b1) * g
-        v = b2 * state.exp_avg_sq + (1 - b2) * g * g
+        v = b2 * b.real(state.exp_avg_sq) + (1 - b2) * b.abs_sq(g)
         d = m / (hypers["eps"] + b.sqrt(v / wide(b, one_minus_power(b, b2, count))))
         model = _Model(b, hypers, value_at(b, learning_rate, state.count, hypers.get("learning_rate")))
         correction = wide(b, one_minus_power(b, b1, count))
@@ -165,7 +165,7 @@ class _Model:
         """The factor of the direction, and the lower bound of the next step."""
         b, grown = self.b, 1 + self.shrink
         k: Any = 1.0 if correction is None else correction
-        norm, product = (m * direction).sum(), (m * params).sum()
+        norm, product = b.inner(m, direction), b.inner(m, params)
         if adapt:
             cap = grown * (loss - slope) + product
             bound = b.where(cap < grown * k * bound, b.maximum(cap / (2 * k * grown), self.lowest), bound)

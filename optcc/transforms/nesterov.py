@@ -12,7 +12,7 @@ from optcc.errors import message
 from optcc.formula.definition import transformation
 from optcc.transforms.adaptive import scale_by_optimistic_gradient
 from optcc.transforms.combining import chain
-from optcc.transforms.moments import DType, bias_correction, scale_by_adam, update_moment
+from optcc.transforms.moments import DType, bias_correction, scale_by_adam, update_moment, update_second_moment
 from optcc.transforms.optimizers import adam, adamw
 from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate
 
@@ -99,7 +99,7 @@ def scale_by_adan(
         difference = b.where(state.t.equals(0), 0.0, g - state.g)
         m = update_moment(g, state.m, b1)
         v = update_moment(difference, state.v, b2)
-        n = update_moment(b.square(g + (1 - b2) * difference), state.n, b3)
+        n = update_second_moment(b, g + (1 - b2) * difference, state.n, b3)
         t = b.increment(state.t)
         ahead = bias_correction(b, m, b1, t) + (1 - b2) * bias_correction(b, v, b2, t)
         u = ahead / (b.sqrt(bias_correction(b, n, b3, t) + eps_root) + eps)

@@ -81,11 +81,13 @@ class _Large:
     hypers: Mapping[str, Any]
 
     def init(self, b: Builder, params: Tree) -> Any:
-        dtype = np.dtype(jnp.result_type(float, *params.dtypes.values()))
+        from optcc.dtypes import real_of
+
+        dtype = real_of(jnp.result_type(float, *params.dtypes.values()))
         return {"should_skip": b.number(0, bool, weak=False), "norm_squared": b.number(0.0, dtype, weak=False)}
 
     def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, *, max_squared_norm: Scalar, **_: Any):
-        norm_squared = b.square(updates).sum()
+        norm_squared = b.abs_sq(updates).sum()
         # Not `>=`: a NaN is to be skipped, too.
         skip = b.logical("xor", norm_squared < max_squared_norm, True)
         return skip, {"should_skip": skip, "norm_squared": norm_squared}

@@ -38,8 +38,8 @@ def scale_by_sm3(
         nu <- (1 - b1) * g / sqrt(v + eps) + b1 * nu       (0 where v is 0)
         u = nu
 
-    State: ``ScaleBySM3State(mu, nu)`` in the dtypes of the parameters. Raises ValueError for a 0-d leaf, which has no
-    axis. Source: Anil et al. 2019, algorithm SM3-II.
+    State: ``ScaleBySM3State(mu, nu)`` in the dtypes of the parameters. Raises ValueError for a complex leaf, and for a
+    0-d one, which has no axis. Source: Anil et al. 2019, algorithm SM3-II.
     """
 
     def init(b: Builder, params: Tree) -> ScaleBySM3State:
@@ -63,6 +63,7 @@ def scale_by_sm3(
 def _zero_covers(b: Builder, params: Tree) -> Zipped:
     from optcc.formula.values import Zipped
 
+    b.require_real(params)
     shapes = b.leaf_sets.shapes(params.leaf_set)
     for shape, path in zip(shapes, b.leaf_sets.paths(params.leaf_set), strict=True):
         if not shape:

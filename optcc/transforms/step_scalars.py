@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 
 def narrowest(params: Tree) -> np.dtype:
     """The narrowest dtype of the leaves, in which Optax keeps such a number; float32 without a leaf."""
-    return min(map(_real, params.dtypes.values()), key=lambda dtype: dtype.itemsize, default=np.dtype(np.float32))
+    from optcc.dtypes import real_of
+
+    return min(map(real_of, params.dtypes.values()), key=lambda dtype: dtype.itemsize, default=np.dtype(np.float32))
 
 
 def widest(params: Tree) -> np.dtype:
     """The widest dtype of the leaves; float32 without a leaf."""
-    return max(map(_real, params.dtypes.values()), key=lambda dtype: dtype.itemsize, default=np.dtype(np.float32))
+    from optcc.dtypes import real_of
 
-
-def _real(dtype: np.dtype) -> np.dtype:
-    """The dtype of the parts of a complex number, or the dtype itself."""
-    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+    return max(map(real_of, params.dtypes.values()), key=lambda dtype: dtype.itemsize, default=np.dtype(np.float32))
 
 
 def wide(b: Builder, scalar: Scalar) -> Scalar:

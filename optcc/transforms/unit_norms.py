@@ -48,7 +48,7 @@ def adaptive_grad_clip(
         units = b.axes("units", g.leaf_set, lambda shape: _kept_axes(shape, axis))
 
         def norm(tree: Tree) -> Tree:
-            return b.sqrt(b.reduce_leaves(b.square(tree), extent=units))
+            return b.sqrt(b.reduce_leaves(b.abs_sq(tree), extent=units))
 
         g_norm, limit = norm(g), clipping * b.maximum(norm(params), eps)
         factor = b.where(g_norm < limit, 1.0, limit / b.maximum(g_norm, 1e-6))

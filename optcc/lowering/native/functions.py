@@ -121,15 +121,15 @@ def _is_per_leaf(type_: Attribute) -> bool:
 
 
 def _a_number(arguments: Sequence[Value]) -> Tensor | None:
-    """A tensor with a number in it, a hyperparameter's if there is one; None where all are empty, complex or truths."""
+    """A tensor with a number in it, a hyperparameter's if there is one; None where all are empty or truths."""
     hypers_first = sorted(arguments, key=lambda v: not isinstance(v, Element))
     return next((x for v in hypers_first for x in _tensors(v) if _has_number(x)), None)
 
 
 def _has_number(tensor_: Tensor) -> bool:
-    """Whether a tensor has an element, and that is neither complex nor a truth value."""
+    """Whether a tensor has an element, and that is no truth value."""
     type_ = ir.RankedTensorType(tensor_.type)
-    return prod(type_.shape) > 0 and getattr(type_.element_type, "width", 0) > 1
+    return prod(type_.shape) > 0 and getattr(type_.element_type, "width", 2) > 1
 
 
 def _tensors(argument: Value) -> Sequence[Tensor]:

@@ -42,6 +42,7 @@ _BINARY: dict[type[Operation], Callable[..., Tensor]] = {
 }
 _UNARY: dict[type[Operation], Callable[..., Tensor]] = {
     arith.NegfOp: hlo.negate,
+    complex_dialect.AbsOp: hlo.abs,
     complex_dialect.ImOp: hlo.imag,
     complex_dialect.ReOp: hlo.real,
     math.AbsFOp: hlo.abs,

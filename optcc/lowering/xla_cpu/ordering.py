@@ -30,7 +30,7 @@ def force_async_dispatch(value: Tensor) -> Tensor:
     custom call counts as none.
     """
     f32 = ir.F32Type.get()
-    bits, _ = _bits(_first(value))
+    bits, _ = _first_bits(value)
     lanes = mlir.ir_constant(np.arange(1024, dtype=np.float32))
     base = broadcast(hlo.convert(ir.RankedTensorType.get([], f32), bits), [1024])
     total = hlo.add(base, lanes)
@@ -46,6 +46,12 @@ def _first(value: Tensor) -> Tensor:
     return hlo.reshape(ir.RankedTensorType.get([], type_.element_type), hlo.slice(value, zeros, ones, ones))
 
 
+def _first_bits(value: Tensor) -> tuple[Tensor, int]:
+    """The bits of the first element, of a complex one those of its real part, and their number."""
+    first = _first(value)
+    return _bits(hlo.real(first) if _is_complex(first) else first)
+
+
 def _bits(value: Tensor) -> tuple[Tensor, int]:
     """The bits of a tensor as unsigned integers, and their number."""
     type_ = ir.RankedTensorType(value.type)
@@ -54,10 +60,14 @@ def _bits(value: Tensor) -> tuple[Tensor, int]:
     return (value if type_ == unsigned else hlo.bitcast_convert(unsigned, value)), width
 
 
-def _cost(value: Tensor) -> tuple[bool, int]:
-    """What comes first is cheapest to tie: a number before a predicate, fewer dimensions before more."""
+def _cost(value: Tensor) -> tuple[int, int]:
+    """What comes first is cheapest to tie: numbers, complex ones, then predicates; few dimensions first."""
     type_ = ir.RankedTensorType(value.type)
-    return _width(type_) == 1, type_.rank
+    return 1 if _is_complex(value) else 2 * (_width(type_) == 1), type_.rank
+
+
+def _is_complex(value: Tensor) -> bool:
+    return isinstance(ir.RankedTensorType(value.type).element_type, ir.ComplexType)
 
 
 def _width(type_: Any) -> int:
@@ -67,12 +77,14 @@ def _width(type_: Any) -> int:
 
 def _hidden_zero(value: Tensor) -> Tensor:
     """A 0-d zero that depends on the first element: its highest bit, shifted right until nothing is left."""
-    bits, width = _bits(_first(value))
+    bits, width = _first_bits(value)
     amount = mlir.ir_constant(np.asarray(width - 1, np.dtype(f"uint{width}")))
     return hlo.shift_right_logical(hlo.shift_right_logical(bits, amount), amount)
 
 
 def _or_zero(value: Tensor, zero: Tensor) -> Tensor:
+    if _is_complex(value):
+        return hlo.complex(_or_zero(hlo.real(value), zero), hlo.imag(value))
     type_ = ir.RankedTensorType(value.type)
     bits, width = _bits(value)
     zero = hlo.convert(ir.RankedTensorType.get([], ir.IntegerType.get_unsigned(width)), zero)

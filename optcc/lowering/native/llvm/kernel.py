@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import Float16Type
 from xdsl.ir import Attribute, SSAValue
 
 from optcc.dialect import MapOp
+from optcc.dtypes import real_of
 from optcc.lowering.native.llvm.loops import Fold, Nest
 from optcc.lowering.native.llvm.prefetch import stream
 from optcc.lowering.native.llvm.scalar_ops import ScalarEmitter, supported
@@ -182,7 +183,7 @@ class _Emitter:
         It takes the widest type of a loop for all of it, so that the doubles of a fold would halve the width of square
         roots and quotients in f32.
         """
-        return _LANES if self.spec.combined and all(a.dtype.itemsize < 8 for a in self.spec.arrays) else 0
+        return _LANES if self.spec.combined and all(real_of(a.dtype).itemsize < 8 for a in self.spec.arrays) else 0
 
     def _body(self, builder: Any, env: dict[SSAValue, Value]) -> None:
         ops = [inner for inner in self.op.block.ops if inner is not self.op.yields]

@@ -1,4 +1,4 @@
-"""LLVM instructions for the scalar ops of `arith` and `math`.
+"""LLVM instructions for the scalar ops of `arith`, `math` and `complex`.
 
 What an op does at the edges, with NaN, zeros and i1, is what the interpreter does.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects import arith, math
+from xdsl.dialects import complex as complex_dialect
 from xdsl.dialects.builtin import AnyFloat, Float32Type, FloatAttr, IntegerAttr, IntegerType, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -23,6 +24,7 @@ from optcc.lowering.native.llvm.types import (
     convert,
     has_carrier,
     is_narrow,
+    pair,
 )
 
 _ARITHMETIC: dict[type[Operation], str] = {
@@ -65,7 +67,15 @@ _CMPF = {1: "==", 2: ">", 3: ">=", 4: "<", 5: "<=", 8: "==", 13: "!="}
 _UNORDERED = (8, 13)
 _CMPI = {0: "==", 1: "!=", 2: "<", 3: "<=", 4: ">", 5: ">="}
 
+_COMPLEX = (
+    complex_dialect.AbsOp,
+    complex_dialect.AddOp,
+    complex_dialect.CreateOp,
+    complex_dialect.ImOp,
+    complex_dialect.ReOp,
+)
 _KNOWN = {
+    *_COMPLEX,
     *(_ARITHMETIC | _INTRINSICS | _LIBRARY | _INTEGER | _EXTREMA),
     *CASTS,
     arith.CmpfOp,
@@ -117,6 +127,8 @@ class ScalarEmitter:
         if isinstance(op, arith.ConstantOp):
             assert isinstance(op.value, FloatAttr | IntegerAttr)
             return constant(op.value.value.data, op.result.type)
+        if isinstance(op, _COMPLEX):
+            return self._complex(op, args)
         if isinstance(op, CASTS):
             return self._cast(op.operands[0].type, op.results[0].type, args[0])
         if isinstance(op, arith.SelectOp):
@@ -134,6 +146,28 @@ class ScalarEmitter:
         result = self._float(op, wide)
         type_ = op.results[0].type
         return convert(self.builder, result, Float32Type(), type_) if is_narrow(type_) else result
+
+    def _complex(self, op: Operation, args: Sequence[Value]) -> Value:
+        if isinstance(op, complex_dialect.CreateOp):
+            return pair(self.builder, *args)
+        parts = [[self.builder.extract_value(a, i) for i in (0, 1)] for a in args]
+        match op:
+            case complex_dialect.ReOp():
+                return parts[0][0]
+            case complex_dialect.ImOp():
+                return parts[0][1]
+            case complex_dialect.AddOp():
+                return pair(self.builder, *(self.builder.fadd(x, y) for x, y in zip(*parts, strict=True)))
+            case _:
+                return self._size(*parts[0])
+
+    def _size(self, real: Value, imaginary: Value) -> Value:
+        """The size of a complex number, by way of doubles, which squares of floats cannot overflow."""
+        if real.type == F64:
+            return call(self.builder, "hypot", F64, [real, imaginary])
+        wide = [self.builder.fpext(x, F64) for x in (real, imaginary)]
+        squares = [self.builder.fmul(x, x) for x in wide]
+        return self.builder.fptrunc(self._intrinsic("sqrt", [self.builder.fadd(*squares)]), real.type)
 
     def _wide(self, value: Value, type_: Attribute) -> Value:
         return convert(self.builder, value, type_, Float32Type()) if is_narrow(type_) else value

@@ -1,7 +1,8 @@
 """The scalar types of a kernel: how they lie in memory, how the body carries them, and conversions between floats.
 
-A bf16 is carried as its 16 bits and rounded by integer operations: LLVM's own conversion becomes an instruction that
-flushes denormals where the CPU has one. Arithmetic on bf16 and f16 is done in f32.
+A complex number is carried as a struct of its parts, which lie side by side in memory. A bf16 is carried as its 16 bits
+and rounded by integer operations: LLVM's own conversion becomes an instruction that flushes denormals where the CPU has
+one. Arithmetic on bf16 and f16 is done in f32.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, Float64Type, IntegerType, Signedness
+from xdsl.dialects.builtin import (
+    BFloat16Type,
+    ComplexType,
+    Float16Type,
+    Float32Type,
+    Float64Type,
+    IntegerType,
+    Signedness,
+)
 from xdsl.ir import Attribute
 
 from optcc.dtypes import dtype_of
@@ -39,11 +48,13 @@ def has_carrier(type_: Attribute) -> bool:
     """Whether kernels have values of a scalar type."""
     if isinstance(type_, IntegerType):
         return type_.signedness.data is Signedness.SIGNLESS and type_.width.data in (1, 8, 16, 32, 64)
-    return type(type_) in _FLOATS
+    return type(type_.element_type if isinstance(type_, ComplexType) else type_) in _FLOATS
 
 
 def carrier(type_: Attribute) -> Any:
     """The LLVM type that the body carries a scalar type in."""
+    if isinstance(type_, ComplexType):
+        return ir.LiteralStructType([carrier(type_.element_type)] * 2)
     return ir.IntType(type_.width.data) if isinstance(type_, IntegerType) else _FLOATS[type(type_)]
 
 
@@ -54,13 +65,31 @@ def in_memory(type_: Attribute) -> Any:
 
 def load(builder: Builder, pointer: Value, type_: Attribute) -> Value:
     """Load one element."""
+    if isinstance(type_, ComplexType):
+        places = _places_of_parts(builder, pointer, type_)
+        return pair(builder, *(builder.load(place, typ=carrier(type_.element_type)) for place in places))
     value = builder.load(pointer, typ=in_memory(type_))
     return builder.icmp_unsigned("!=", value, value.type(0)) if carrier(type_) == I1 else value
 
 
 def store(builder: Builder, value: Value, pointer: Value, type_: Attribute) -> None:
     """Store one element."""
+    if isinstance(type_, ComplexType):
+        for i, place in enumerate(_places_of_parts(builder, pointer, type_)):
+            builder.store(builder.extract_value(value, i), place)
+        return
     builder.store(builder.zext(value, in_memory(type_)) if carrier(type_) == I1 else value, pointer)
+
+
+def pair(builder: Builder, real: Value, imaginary: Value) -> Value:
+    """The complex number of two parts."""
+    empty = ir.Constant(ir.LiteralStructType([real.type] * 2), ir.Undefined)
+    return builder.insert_value(builder.insert_value(empty, real, 0), imaginary, 1)
+
+
+def _places_of_parts(builder: Builder, pointer: Value, type_: ComplexType[Any]) -> list[Value]:
+    element = carrier(type_.element_type)
+    return [builder.gep(pointer, [I64(i)], inbounds=True, source_etype=element) for i in (0, 1)]
 
 
 def is_narrow(type_: Attribute) -> bool:
