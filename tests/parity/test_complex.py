@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import optcc
@@ -162,3 +163,11 @@ def test_sizes_neither_overflow_nor_vanish(size: float, backend: str):
     grads = {"z": jnp.full(40, (3 - 4j) * size, jnp.complex64).at[0].set(0)}
     updates, _ = opt.update(grads, opt.init(params), params)
     np.testing.assert_allclose(updates["z"], [0] + [0.6 - 0.8j] * 39, rtol=1e-6)
+
+
+def test_a_foreign_pair_is_a_call():
+    params = tree(0)
+    opt = optcc.compile(optax.adam(0.1), params)
+    assert [call.why.endswith("its numbers are complex") for call in opt.report().opaque] == [True]
+    updates, _ = opt.update(params, opt.init(params), params)
+    same(updates, optax.adam(0.1).update(params, optax.adam(0.1).init(params), params)[0], 1e-6, "adam")
