@@ -13,6 +13,7 @@ from optcc.cli.listing import list_command
 from optcc.cli.opt import opt_command
 from optcc.cli.report import report_command
 from optcc.cli.run import run_command
+from optcc.cli.verify import verify_command
 from optcc.errors import OptccError
 
 INTERRUPTED = 130
@@ -77,7 +78,14 @@ def app() -> None:
     """
 
 
-for _command in (compile_command, opt_command, report_command, run_command, list_command):
+for _command in (
+    compile_command,
+    opt_command,
+    report_command,
+    run_command,
+    verify_command,
+    list_command,
+):
     app.add_command(_command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from types import TracebackType
 
 DELAY = 2.0
@@ -57,3 +58,34 @@ class Phases:
             self._bar = Progress(*columns, console=error_console(), transient=True)
             self._task = self._bar.add_task(self._names[self._current], total=len(self._names), completed=self._current)
             self._bar.start()
+
+
+class Status:
+    """What some work does just now; after `DELAY` seconds, a line on standard error if that is a terminal."""
+
+    def __init__(self, *, delay: float = DELAY) -> None:
+        self._begin = time.monotonic()
+        self._delay = delay
+        self._line = None
+
+    def __enter__(self) -> Status:
+        return self
+
+    def show(self, what: str) -> None:
+        """Say what begins."""
+        if not sys.stderr.isatty() or time.monotonic() - self._begin < self._delay:
+            return
+        from rich.status import Status as Line
+
+        from optcc.cli.console import error_console
+
+        if self._line is None:
+            self._line = Line(what, console=error_console())
+            self._line.start()
+        self._line.update(what)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._line is not None:
+            self._line.stop()

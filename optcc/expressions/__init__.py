@@ -9,7 +9,9 @@ ExpressionError.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from optcc.errors import ExpressionError, message
 
 if TYPE_CHECKING:
     from optcc.base import GradientTransformation
@@ -23,3 +25,17 @@ def parse_optimizer(text: str) -> GradientTransformation:
     from optcc.expressions.parse import read_optimizer
 
     return read_optimizer(text)
+
+
+def optax_optimizer(text: str) -> Any:
+    """What Optax makes of an expression: the same calls, with the same arguments, of Optax's functions.
+
+    Raises ExpressionError, also where Optax is not installed or has no function of a name.
+    """
+    from optcc.expressions.parse import read_optimizer
+
+    try:
+        import optax
+    except ImportError:
+        raise ExpressionError(message("Optax is not installed", "optax", "pip install optax")) from None
+    return read_optimizer(text, optax)

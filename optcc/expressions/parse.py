@@ -7,6 +7,7 @@ import inspect
 import math
 import operator
 from collections.abc import Callable, Collection
+from types import ModuleType
 from typing import Any
 
 from optcc.base import GradientTransformation
@@ -39,11 +40,14 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def read_optimizer(text: str) -> GradientTransformation:
-    """As `parse_optimizer`."""
+def read_optimizer(text: str, library: ModuleType | None = None) -> Any:
+    """As `parse_optimizer`; with a `library`, its functions are called, and what they return is returned."""
     source = _Reader(text)
     tree = source.parse()
     value = source.value(tree, 0)
+    if library is not None:
+        source.library = library
+        return source.value(tree, 0)
     if not isinstance(value, GradientTransformation):
         raise source.error(
             f"the expression is {kind_of(value)}, not an optimizer", tree, "write for instance adam(1e-3)"
@@ -52,7 +56,9 @@ def read_optimizer(text: str) -> GradientTransformation:
 
 
 class _Reader(Source):
-    """The interpretation of a syntax tree."""
+    """The interpretation of a syntax tree. With a `library`, functions of that are called in the place of optcc's."""
+
+    library: ModuleType | None = None
 
     def value(self, node: ast.expr, depth: int) -> Any:
         """What a node of the tree stands for."""
@@ -146,6 +152,8 @@ class _Reader(Source):
         is_users = COLON in name or is_plugin(name.rpartition(".")[2])
         label = name if is_users else function.__name__
         arguments, keywords = self._arguments(node, label, function, depth)
+        if self.library is not None and not is_users:
+            function = self._of_library(self.library, name, node)
         try:
             if is_users:
                 return call_user_function(name, function, *arguments, **keywords)
@@ -156,6 +164,14 @@ class _Reader(Source):
             what, _, fix = str(error).partition("\n  fix:   ")
             what = what.splitlines()[0] if what else type(error).__name__
             raise self.error(what if what.startswith(label) else f"{name}: {what}", node, fix) from None
+
+    def _of_library(self, library: ModuleType, name: str, node: ast.Call) -> Any:
+        """The function of another library that has the name of one of optcc's."""
+        short = name.rpartition(".")[2]
+        for place in (library, *(getattr(library, part, None) for part in ("schedules", "contrib", "transforms"))):
+            if hasattr(place, short):
+                return getattr(place, short)
+        raise self.error(f"{library.__name__} has no {short}", node)
 
     def _arguments(
         self, node: ast.Call, name: str, function: Callable[..., Any], depth: int
@@ -194,7 +210,9 @@ class _Reader(Source):
         return keywords
 
     def _check(self, name: str, parameter: str, hint: Any, node: ast.AST, value: Any) -> None:
-        """Check an argument against the type that the function declares for it."""
+        """Check an argument against the type that the function declares for it; once, as optcc's own."""
+        if self.library is not None:
+            return
         if not fits(value, hint):
             raise self.error(
                 f"{name}: {parameter} is {describe(hint) or 'of another type'}, got {kind_of(value)}", node

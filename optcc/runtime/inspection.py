@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 
@@ -18,6 +18,7 @@ from optcc.targets import Target
 if TYPE_CHECKING:
     from optcc.report import Report
     from optcc.runtime.optimizer import CompiledOptimizer
+    from optcc.verify import Verification
 
 
 class Inspectable:
@@ -67,7 +68,7 @@ class Inspectable:
         """The machine code of the native kernels of `step`, as text."""
         return "\n".join(kernel.assembly for kernel in self._kernels)
 
-    def report(self: CompiledOptimizer, *, xla: bool = True) -> Report:
+    def report(self, *, xla: bool = True) -> Report:
         """Sweeps, bytes against the floor, arrays, kernels, aliasing and temporaries of `step`.
 
         ``print`` shows it as text, a notebook as HTML; `Report.as_dict` and `to_json` give its fields. ``xla=False``
@@ -76,7 +77,17 @@ class Inspectable:
         """
         from optcc.report import make_report
 
-        return make_report(self, xla=xla)
+        return make_report(cast("CompiledOptimizer", self), xla=xla)
+
+    def verify(self, *, steps: int = 10, seed: int = 0) -> Verification:
+        """Compare every backend and layout with the interpreter, on ordinary and on special values, leaf by leaf.
+
+        True if all agree; ``print`` shows the largest difference of each, and what disagrees. Runs on the device that
+        JAX runs on, on arrays of the sizes compiled for. Raises TypeError for an optimizer that needs extra arguments.
+        """
+        from optcc.verify import verify
+
+        return verify(cast("CompiledOptimizer", self), steps=steps, seed=seed)
 
     @property
     def _kernels(self) -> list[Any]:
@@ -91,6 +102,16 @@ class Inspectable:
     def staged(self) -> Staged:
         """The program of `init` and `step` with all its stages."""
         return self._made.staged
+
+    @property
+    def source(self) -> Definition | Program:
+        """What was compiled: a definition, or a program that was given as a module."""
+        return self._made.source
+
+    @property
+    def grads(self) -> base.Updates:
+        """Shapes and dtypes of the gradients compiled for."""
+        return as_given(self._made.grads)
 
     @property
     def program(self) -> Program:

@@ -240,8 +240,25 @@ class CompiledOptimizer(Inspectable):
         Raises ValueError for a name that is no hyperparameter or a value out of range, and TypeError for one that is no
         number.
         """
-        other = object.__new__(CompiledOptimizer)
-        other.backend, other.pipeline = self.backend, self.pipeline
-        other.target, other._made = self.target, self._made
+        other = self._with(self._made)
         other._hypers = self._hyperparameters.replaced(hyperparams)
+        return other
+
+    def variant(self, *, backend: str | None = None, layout: str | None = None) -> CompiledOptimizer:
+        """The same optimizer, with the same values of hyperparameters, on another backend or in another layout.
+
+        Raises ValueError for one that there is not, and NativeUnavailableError for native kernels where there are none.
+        """
+        made = self._made
+        options: Any = {"backend": backend or self.backend, "layout": layout or made.asked_layout}
+        check_backend(options["backend"])
+        check_layout_name(options["layout"])
+        given = made.source, made.params, made.grads, made.passes
+        return self._with(Artifacts(*given, **options, extra=made.extra, target=made.target))
+
+    def _with(self, made: Artifacts) -> CompiledOptimizer:
+        """This optimizer, with other artifacts."""
+        other = object.__new__(CompiledOptimizer)
+        other.backend, other.pipeline, other.target = made.backend, made.passes, made.target
+        other._made, other._hypers = made, self._hypers
         return other
