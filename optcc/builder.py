@@ -40,7 +40,7 @@ what for              methods
 constants             `zeros_like(tree, dtype)`, `full_like(tree, value)`, `integer(0)` for a count, `number(x, dtype)`
 arithmetic            `sqrt`, `rsqrt`, `square`, `power`, `abs`, `sign`, `tanh`, `maximum`, `minimum`, `unary(kind, x)`,
                       `binary(kind, x, y)`, `compare(kind, x, y)`, `logical(kind, x, y)`, `is_finite`, `remainder`
-complex leaves        `abs_sq` for ``|x|**2`` (`square` is ``x * x``), `inner(x, y)`, `real(moment)` of a moment of sizes
+complex leaves        `abs_sq` for ``|x|**2`` (`square` is ``x * x``), `inner(x, y)`, `real(moment)` of one of sizes
 choice                `where(condition, x, y)`, `select(condition, state, state)`
 counts                `increment(count)`, which stays at the largest integer; `schedule(function, count)`
 dtypes                `cast(tree, dtype)`, `cast_like(tree, like)`, `cast_scalar(scalar, dtype)`

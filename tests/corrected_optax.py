@@ -27,6 +27,9 @@ TESTS = {
     "test_jit",
     "test_in_optax_chain",
     "test_state_moves_between_libraries",
+    "test_measurements_are_those_of_optax",
+    "test_in_a_chain_and_under_a_mask",
+    "test_seven_steps_equal_optax",
 }
 RECTIFIED_ULPS = 8
 """For radam in these tests: XLA contracts the many operations of its length in one way here, in another there."""
@@ -42,7 +45,7 @@ def install(patch: pytest.MonkeyPatch, test: Any, row: str = "") -> None:
         patch.setattr(module, "scale_by_radam", _scale_by_radam)
     if row == "fromage_schedule":
         patch.setattr(optax, "fromage", _scheduled_fromage)
-    if "radam" in row:
+    if "radam" in row and hasattr(test, "assert_close"):
         patch.setattr(test, "assert_close", lambda *args, **options: assert_close(*args, **_wider(**options)))
 
 

@@ -25,11 +25,12 @@ Result = tuple[GroupedLeaves, dict[int, np.dtype], str] | np.dtype
 
 
 def foreign_definition(
-    tx: Any, remake: Callable[..., Any] | None = None, arguments: Sequence[Scalar] = ()
+    tx: Any, remake: Callable[..., Any] | None = None, arguments: Sequence[Scalar] = (), opaque: str = ""
 ) -> Definition:
     """A definition of a pair's own functions: imported where the IR has all they do, else called.
 
-    If the pair depends on scalars of the program, `remake` makes it from their arrays, in every call.
+    If the pair depends on scalars of the program, `remake` makes it from their arrays, in every call. `opaque` is a
+    reason not to import its update.
     Raises TypeError if `tx` has no callable `init` and `update`.
     """
     if not callable(getattr(tx, "init", None)) or not callable(getattr(tx, "update", None)):
@@ -41,7 +42,7 @@ def foreign_definition(
         )
     # Optax's own extra-args class cannot be named here, so any class of that name counts.
     extra = any(cls.__name__ == "GradientTransformationExtraArgs" for cls in type(tx).__mro__)
-    pair = _ForeignPair(tx, remake, tuple(arguments), extra)
+    pair = _ForeignPair(tx, remake, tuple(arguments), extra, opaque)
     return Definition(f"foreign({type(tx).__name__})", pair.init, pair.update, uses_extra_args=extra)
 
 
@@ -51,6 +52,7 @@ class _ForeignPair:
     remake: Callable[..., Any] | None
     scalars: tuple[Scalar, ...]
     takes_extra: bool
+    opaque: str
 
     def _pair(self, values: Sequence[Any]) -> Any:
         return self.tx if self.remake is None else self.remake(*values)
@@ -103,7 +105,7 @@ class _ForeignPair:
         flat = trace(call, *[_shapes_of(b, x) for x in operands])
         dtypes = {k: flat.result[0][_position(updates, k)].dtype for k in updates.parts}
         results: list[Result] = [(updates.leaf_set, dtypes, updates.extent), *map(_result_like, state.values)]
-        why = "it is given functions" if functions else ""
+        why = "it is given functions" if functions else self.opaque
         new_updates, *new = call_or_import(b, "update", call, flat, operands, results, why=why)
         return new_updates, replace(state, values=tuple(new))
 

@@ -55,7 +55,16 @@ def import_function(
     except NotImportedError:
         _remove_after(b, last)
         raise
-    return [outputs[f"output {i}"] for i in range(len(results))]
+    names = [f"output {i}" for i in range(len(results))]
+    return [outputs[n] if n in outputs else _of_no_leaf(b, r) for n, r in zip(names, results, strict=True)]
+
+
+def _of_no_leaf(b: Builder, result: Result) -> Tree:
+    """A result over no leaves, as under a mask that leaves all of them out: nothing is emitted for it."""
+    assert not isinstance(result, np.dtype)
+    leaf_set, _, extent = result
+    assert not leaf_set.leaves
+    return Tree(b, leaf_set, {}, {}, extent=extent)
 
 
 def _places(name: str, value: Tree | Scalar, leaf_set: GroupedLeaves) -> list[Place | None]:

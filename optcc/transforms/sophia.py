@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -120,27 +120,26 @@ def scale_by_sophia(
 
 
 def _estimate(
-    b: Builder, estimator: base.GradientTransformation, due: Scalar, g: Tree, state: Tree, params: Tree
+    b: Builder, estimator: base.GradientTransformation, due: Scalar, g: Tree, state: Any, params: Tree
 ) -> list[Any]:
-    """The estimator's updates and new state, an opaque call that runs it on the steps that are due only."""
-    tx, extras = base.with_extra_args_support(estimator), b.extra_args or {}
-    functions = b.extra_functions
-    trees = [g, state, params, *extras.values()]
+    """The estimator's updates and new state: an opaque call, since it runs on the steps that are due only."""
+    from optcc.importers.foreign import foreign_definition
 
-    def call(taken: Any, *arrays: Sequence[Any]) -> Any:
-        given = [jax.tree.unflatten(t.leaf_set.structure, a) for t, a in zip(trees, arrays, strict=True)]
-        named = dict(zip(extras, given[3:], strict=True))
-        zeros = [jnp.zeros(x.shape, x.dtype) for x in b.shapes(params)]
+    tx = base.with_extra_args_support(estimator)
 
-        def run() -> tuple[list[Any], list[Any]]:
-            hessian, new = tx.update(given[0], given[1], given[2], **named, **functions)
-            found = [x.astype(y.dtype) for x, y in zip(jax.tree.leaves(hessian), zeros, strict=True)]
-            return found, jax.tree.leaves(new)
+    def on_due_steps(taken: Any) -> base.GradientTransformationExtraArgs:
+        def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+            def run() -> Any:
+                hessian, new = tx.update(updates, state, params, **extra)
+                return jax.tree.map(lambda x, p: x.astype(p.dtype), hessian, params), new
 
-        return jax.lax.cond(taken, run, lambda: (zeros, list(arrays[1])))
+            return jax.lax.cond(taken, run, lambda: (jax.tree.map(jnp.zeros_like, params), state))
 
-    results = [(params.leaf_set, params.dtypes), (state.leaf_set, state.dtypes)]
-    return b.call(HESSIAN, call, [due, *trees], results)
+        return base.GradientTransformationExtraArgs(tx.init, update)
+
+    why = "the estimator runs on the steps that are due only"
+    definition = foreign_definition(on_due_steps(False), on_due_steps, [due], why)
+    return b.apply(HESSIAN, definition, g, state, params)
 
 
 def sophia(
