@@ -43,7 +43,7 @@ needs_library = pytest.mark.skipif(not native.available(), reason=native.unavail
 def intel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everywhere as on a processor that gains, whatever the environment says, in programs of any size."""
     monkeypatch.delenv(prefetch.VARIABLE, raising=False)
-    monkeypatch.setattr(prefetch, "_vendor", lambda: "GenuineIntel")
+    monkeypatch.setattr(prefetch, "_processor", lambda: "GenuineIntel")
     monkeypatch.setattr(calls, "LEAST_PROGRAM", 0)
 
 
@@ -247,11 +247,18 @@ def test_small_leaves_that_adjoin_are_one_run(chain: str, layout: str, expected:
 
 
 @pytest.mark.parametrize(
-    ("vendor", "ahead"), [("GenuineIntel", 8192), ("AuthenticAMD", 4096), ("", 0), ("HygonGenuine", 0)]
+    ("processor", "ahead"),
+    [
+        ("GenuineIntel 6 207", 8192),
+        ("AuthenticAMD 25 1", 4096),
+        ("AuthenticAMD 25 17", 0),
+        ("", 0),
+        ("HygonGenuine 24 1", 0),
+    ],
 )
-def test_processors(vendor: str, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors(processor: str, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where it was measured."""
-    monkeypatch.setattr(prefetch, "_vendor", lambda: vendor)
+    monkeypatch.setattr(prefetch, "_processor", lambda: processor)
     assert prefetch.rule().ahead == ahead
     assert bool(streams(kernels("adamw", (1 << 20,))[0].source)) == bool(ahead)
 
@@ -261,7 +268,7 @@ def test_loops_that_compute_little(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [bool(streams(k.source)) for k in kernels("clip_sgd", (1 << 21,))]
     assert asked == [True, True]
     assert streams(kernels("sgd", (1 << 21,))[0].source)
-    monkeypatch.setattr(prefetch, "_vendor", lambda: "AuthenticAMD")
+    monkeypatch.setattr(prefetch, "_processor", lambda: "AuthenticAMD")
     assert not streams(kernels("sgd", (1 << 21,))[0].source)
     assert [bool(streams(k.source)) for k in kernels("clip_sgd", (1 << 21,))] == [True, True]
     monkeypatch.setenv("OPTCC_PREFETCH", "4096")
