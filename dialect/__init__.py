@@ -21,6 +21,13 @@ from optcc.dialect.leaves import shapes_of as shapes_of
 from optcc.dialect.leaves import tree_bytes as tree_bytes
 from optcc.dialect.map import MapOp as MapOp
 from optcc.dialect.map import YieldOp as YieldOp
+from optcc.dialect.matrices import MatmulOp as MatmulOp
+from optcc.dialect.matrices import Place as Place
+from optcc.dialect.matrices import PlacesAttr as PlacesAttr
+from optcc.dialect.matrices import Precision as Precision
+from optcc.dialect.matrices import PrecisionAttr as PrecisionAttr
+from optcc.dialect.matrices import StackOp as StackOp
+from optcc.dialect.matrices import UnstackOp as UnstackOp
 from optcc.dialect.random import Distribution as Distribution
 from optcc.dialect.random import DistributionAttr as DistributionAttr
 from optcc.dialect.random import KeyType as KeyType
@@ -71,8 +78,11 @@ Optim = Dialect(
         HyperOp,
         CallOp,
         SweepOp,
+        StackOp,
+        UnstackOp,
+        MatmulOp,
     ],
-    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr, SlotAttr],
+    [TreeType, KeyType, LeafTableAttr, ExtentAttr, CombinerAttr, DistributionAttr, SlotAttr, PlacesAttr, PrecisionAttr],
 )
 
 

@@ -196,6 +196,18 @@ class PassOverMemory(Traffic):
         return Moved(read, written, tuple(r.name_hint or f"result {r.index}" for r in fresh))
 
 
+class Product(Traffic):
+    """The op works on matrices, and its traffic is counted apart from that of sweeps: what bounds it is arithmetic."""
+
+    def moved(self, op: Operation) -> Moved:
+        """The bytes that the op moves."""
+        raise NotImplementedError
+
+    def flops(self, op: Operation) -> int:
+        """The multiplications and additions of the op; those of `alpha` and `beta` are not counted."""
+        return 0
+
+
 class Barrier(Traffic):
     """The IR does not look into the op: what it moves is not known, and no sweep spans it."""
 
