@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_JAX = (
     "apply", "assignment", "distributions", "example_clipping", "experimental", "gradient_scaling", "least_squares",
-    "linear_algebra", "losses", "microbatching", "monte_carlo", "newton_schulz", "numerics", "pass_through",
+    "linear_algebra", "losses", "microbatching", "monte_carlo", "numerics", "pass_through",
     "perturbations", "projections", "schedules", "second_order", "skipping", "slow_copies", "stateful_schedules",
     "tree", "tree_utils", "unit_clipping", "user_code",
 )  # fmt: skip

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from optcc.base import SplitRealAndImaginaryArrays as SplitRealAndImaginaryArrays
+from optcc.matrix_views import MuonDimensionNumbers as MuonDimensionNumbers
 from optcc.missing_names import missing_name
-from optcc.newton_schulz import MuonDimensionNumbers as MuonDimensionNumbers
 from optcc.transforms.ademamix import ScaleByAdemamixState as ScaleByAdemamixState
 from optcc.transforms.ademamix import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
 from optcc.transforms.ademamix import ademamix as ademamix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -128,8 +128,13 @@ class TreeEmitter(Emitter):
                 shapes[index] = array(leaf.shape_of(tree.extent), dtypes[k])
         return [shapes[i] for i in sorted(shapes)]
 
-    def axes(self, name: str, leaf_set: GroupedLeaves, kept: Callable[[tuple[int, ...]], Sequence[int]]) -> str:
-        """An axis extent of the leaves of a set; `kept` gives the axes it keeps from the shape of a leaf."""
+    def axes(
+        self,
+        name: str,
+        leaf_set: GroupedLeaves,
+        kept: Callable[[tuple[int, ...]], Sequence[int]] | Mapping[int, Sequence[int]],
+    ) -> str:
+        """An axis extent of the leaves of a set; `kept` gives the axes it keeps, from a leaf's shape or by index."""
         return self.leaf_sets.declare_axes(name, leaf_set, kept)
 
     def vector(self, name: str, size: int, dtype: Any) -> GroupedLeaves:

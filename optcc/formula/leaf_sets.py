@@ -145,12 +145,18 @@ class LeafSets:
             sides.append(GroupedLeaves(old.root, structure, groups, members))
         return sides[0], sides[1]
 
-    def declare_axes(self, name: str, leaf_set: GroupedLeaves, kept: Callable[[Shape], Sequence[int]]) -> str:
-        """An axis extent of the leaves of a set: which axes it keeps, from the shape of a leaf.
+    def declare_axes(
+        self, name: str, leaf_set: GroupedLeaves, kept: Callable[[Shape], Sequence[int]] | Mapping[int, Sequence[int]]
+    ) -> str:
+        """An axis extent of the leaves of a set: which axes it keeps, from the shape of a leaf, or by its index.
 
         The extent is called `name`, with a number if the leaves have another extent of that name.
         """
-        wanted = {leaf: tuple(kept(leaf.shape)) for symbol in leaf_set.groups.values() for leaf in self.leaves(symbol)}
+        wanted = {
+            leaf: tuple(kept(leaf.shape) if callable(kept) else kept[index])
+            for k, symbol in leaf_set.groups.items()
+            for index, leaf in zip(leaf_set.members[k], self.leaves(symbol), strict=True)
+        }
         for unique in itertools.chain([name], (f"{name}_{n}" for n in itertools.count(1))):
             known = self._axes.setdefault(unique, {})
             if all(known.get(leaf, axes) == axes for leaf, axes in wanted.items()):

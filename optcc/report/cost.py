@@ -8,7 +8,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from optcc.dialect import TreeType, argument_arrays, element_bytes, tree_bytes
-from optcc.dialect.interfaces import Barrier, PassOverMemory, Regroups, Traffic, ask
+from optcc.dialect.interfaces import Barrier, PassOverMemory, Product, Regroups, Traffic, ask
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,28 @@ class SweepCost:
 
 
 @dataclass(frozen=True)
+class ProductCost:
+    """The bytes that an op on matrices reads and writes, and its floating-point operations."""
+
+    name: str
+    read: int
+    written: int
+    flops: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """The sweeps of a function, its floor (every array touched once), and the number of parameters.
 
-    `barriers` are the opaque calls on arrays, whose own traffic is not known.
+    `barriers` are the opaque calls on arrays, whose own traffic is not known. `products` are the ops on matrices, which
+    are no sweeps.
     """
 
     sweeps: tuple[SweepCost, ...]
     floor: int
     parameters: int
     barriers: tuple[str, ...]
+    products: tuple[ProductCost, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -56,8 +68,12 @@ def cost_of(function: FuncOp) -> Cost:
     ops = list(function.body.block.ops)
     sweeps: list[SweepCost] = []
     barriers: list[str] = []
+    products: list[ProductCost] = []
     for op in ops:
         match ask(op, Traffic):
+            case Product() as traffic:
+                moved = traffic.moved(op)
+                products.append(ProductCost(op.name, moved.read, moved.written, traffic.flops(op)))
             case PassOverMemory() as traffic:
                 moved = traffic.moved(op)
                 sweeps.append(SweepCost(moved.read, moved.written, moved.fresh, _waits_for(op)))
@@ -73,11 +89,11 @@ def cost_of(function: FuncOp) -> Cost:
     # Gradients may have an axis of examples; parameters are not always there.
     counted = next((name for name in ("params", "params.fast") if name in {names[a] for a in trees}), "updates")
     parameters = sum(tree_bytes(function, a.type) // _width(a) for a in trees if names[a] == counted)
-    return Cost(tuple(sweeps), read + written, parameters, tuple(barriers))
+    return Cost(tuple(sweeps), read + written, parameters, tuple(barriers), tuple(products))
 
 
 def _waits_for(op: Operation) -> tuple[str, ...]:
-    """The reductions of earlier sweeps that this one needs, in words."""
+    """The reductions of earlier sweeps and the products that this one needs, in words."""
     found: dict[str, None] = {}
     seen: set[Operation] = set()
     work: list[SSAValue] = list(op.operands)
@@ -86,7 +102,9 @@ def _waits_for(op: Operation) -> tuple[str, ...]:
         owner = value.owner
         if not isinstance(owner, Operation):
             continue
-        if owner.has_trait(PassOverMemory):
+        if owner.has_trait(Product):
+            found["products of matrices"] = None
+        elif owner.has_trait(PassOverMemory):
             if not (isinstance(value.type, TreeType) and value.type.has_elements):
                 found[f"a reduction over {_scope(value.type)}"] = None
         elif owner not in seen:

@@ -11,7 +11,7 @@ from optcc.dialect import Role
 from optcc.lowering.native.calls import sweeps_of, why_not_native
 from optcc.report.cost import Cost, cost_of
 from optcc.report.hlo import collectives, kernel_count, kernels
-from optcc.report.report import Array, Executable, Layout, OpaqueCall, Report, Roofline, Sweep
+from optcc.report.report import Array, Executable, Layout, OpaqueCall, Product, Report, Roofline, Sweep
 from optcc.runtime.backends import why_no_native_calls
 from optcc.targets import platform_of
 from optcc.versions import versions
@@ -36,6 +36,7 @@ def make_report(compiled: CompiledOptimizer, *, xla: bool = True) -> Report:
         sweeps=tuple(
             Sweep(s.read, s.written, s.waits_for, s.fresh, "stablehlo" if why else "native", why) for s, why in pairs
         ),
+        products=tuple(Product(p.name, p.read, p.written, p.flops) for p in cost.products),
         arrays=tuple(map(_array, bindings)),
         opaque=tuple(OpaqueCall(name, _why_opaque(compiled, name)) for name in cost.barriers),
         device=platform_of(compiled.target),

@@ -29,6 +29,16 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Product:
+    """An op on batches of matrices: the bytes it reads and writes, and its operations, 0 for a copy."""
+
+    name: str
+    read: int
+    written: int
+    flops: int
+
+
+@dataclass(frozen=True)
 class Array:
     """A slot of the step: which pytree it belongs to, its path there, its dtype, and what it holds.
 
@@ -97,15 +107,16 @@ class Roofline:
 class Report:
     """What a compiled step costs. Bytes are those of one step.
 
-    `moved` are the bytes of all sweeps, `floor` those of touching each array once; with `opaque` calls both leave out
-    what these move. `device` is the platform; `for_target` says that it need not be there. `executable` is None in a
-    report that was made without XLA.
+    `moved` are the bytes of all sweeps, `floor` those of touching each array once; both leave out what `opaque` calls
+    and `products` move. `device` is the platform; `for_target` says that it need not be there. `executable` is None in
+    a report that was made without XLA.
     """
 
     parameters: int
     moved: int
     floor: int
     sweeps: tuple[Sweep, ...]
+    products: tuple[Product, ...]
     arrays: tuple[Array, ...]
     opaque: tuple[OpaqueCall, ...]
     device: str

@@ -8,7 +8,7 @@ from io import StringIO
 from rich.console import Console
 from rich.table import Table
 
-from optcc.report.report import Executable, Layout, Report, Roofline
+from optcc.report.report import Executable, Layout, Product, Report, Roofline
 
 
 def report_text(report: Report) -> str:
@@ -56,10 +56,19 @@ def _summary(report: Report) -> list[str]:
         f"sweeps:          {len(report.sweeps)}",
         _bytes_line(report),
     ]
+    if report.products:
+        lines.append(_products_line(report.products))
     if not report.opaque and report.moved > report.floor:
         waits = sorted({w for sweep in report.sweeps for w in sweep.waits_for})
         lines.append(f"  above the floor because a sweep waits for {' and '.join(waits) or 'another'} and reads again")
     return lines
+
+
+def _products_line(products: Sequence[Product]) -> str:
+    """How many products of matrices, and what they take; copies into batches and back move bytes, too."""
+    count, flops = sum(p.flops > 0 for p in products), sum(p.flops for p in products)
+    moved = size_text(sum(p.read + p.written for p in products))
+    return f"products:        {count} of batches of matrices, {flops / 1e9:,.3g} GFLOP, {moved} beside the sweeps"
 
 
 def _bytes_line(report: Report) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -12,13 +12,7 @@ import numpy as np
 from optcc import base
 from optcc.errors import TreeMismatchError, did_you_mean, message
 from optcc.formula.definition import stateless, transformation
-from optcc.newton_schulz import (
-    MatrixView,
-    MuonDimensionNumbers,
-    Preconditioning,
-    check_preconditioning,
-    orthogonalize,
-)
+from optcc.matrix_views import MatrixView, MuonDimensionNumbers, Preconditioning, check_preconditioning
 from optcc.transforms.combining import chain
 from optcc.transforms.label_groups import partition
 from optcc.transforms.moments import DType, bias_correction, canonical, update_moment
@@ -27,7 +21,8 @@ from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
-    from optcc.formula.values import GroupedLeaves, Scalar, Tree
+    from optcc.formula.values import Scalar, Tree
+    from optcc.transforms.orthogonalization import Row
 
 Coefficients = Any
 """Three numbers, or rows of three."""
@@ -35,6 +30,31 @@ DimensionNumbers = MuonDimensionNumbers | base.PyTree | Callable[[base.Params], 
 """`MuonDimensionNumbers` or None, for Adam, for every leaf: a prefix of the parameters, or a function to one."""
 
 STANDARD = (3.4445, -4.775, 2.0315)
+_POLAR_EXPRESS = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+    (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+    (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
+    (1.891301407787398, -1.2679958271945868, 0.37680408948524835),
+    (1.8750014808534479, -1.2500016453999487, 0.3750001645474248),
+    (1.875, -1.25, 0.375),
+)
+_SAFETY = 1.01
+"""By how much singular values may pass 1 by rounding: what the polynomials of Polar Express are stretched by."""
+ROWS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    "polar_express": (
+        *((a / _SAFETY, b / _SAFETY**3, c / _SAFETY**5) for a, b, c in _POLAR_EXPRESS[:-1]),
+        _POLAR_EXPRESS[-1],
+    ),
+    "deepseek": (*(STANDARD,) * 8, (2.0, -1.5, 0.5)),
+    "cubic": ((1.5, -0.5, 0.0),),
+}
+"""Sets of which any number of iterations takes the first rows, and the last row for all that follow.
+
+Sources: Amsel et al. 2025 (Polar Express); DeepSeek-V4, whose ten steps end with two that converge; the classic
+iteration of Newton and Schulz, of third order.
+"""
 PRESETS: dict[str, Coefficients] = {
     "standard": STANDARD,
     "dion": (
@@ -66,6 +86,7 @@ def scale_by_muon(
     adaptive: bool = False,
     preconditioning: Preconditioning = "frobenius",
     weight_dimension_numbers: DimensionNumbers = None,
+    gram_from: float | None = None,
 ) -> base.GradientTransformationExtraArgs:
     """Orthogonalize the first moment of each matrix.
 
@@ -73,7 +94,8 @@ def scale_by_muon(
     beta**(t + 1)) + (1 - beta) * g / (1 - beta**t)``, else ``m = mu / (1 - beta**t)``; and u is m after ``ns_steps``
     Newton-Schulz iterations, times the sum of ``m * u`` if ``adaptive``. ``ns_coeffs`` has three numbers, or a row of
     three for each iteration, of which the last ``ns_steps`` are used. ``weight_dimension_numbers`` says which axes are
-    the matrix; the axes 0 and 1 by default.
+    the matrix; the axes 0 and 1 by default. Matrices of which the longer side is at least ``gram_from`` times the
+    shorter one, from 1.5 on, take fewer operations by products of the short side only, which round otherwise.
 
     State: ``MuonState(count, mu, ns_coeffs)``, ``mu`` of ``mu_dtype`` if given. Raises ValueError for coefficients of
     another shape, fewer iterations than rows, an unknown ``preconditioning``, and leaves of rank below 2. Source:
@@ -91,6 +113,8 @@ def scale_by_muon(
         return MuonState(b.integer(0), b.zeros_like(params, dtype), kept)
 
     def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, beta: Scalar, eps: Scalar):
+        from optcc.transforms.orthogonalization import orthogonalize
+
         mu = update_moment(g, state.mu, beta)
         count = b.increment(state.count)
         if nesterov:
@@ -99,11 +123,7 @@ def scale_by_muon(
         else:
             m = bias_correction(b, mu, beta, count)
         views = _views(b, m, weight_dimension_numbers)
-
-        def call(arrays: Sequence[Any], kept: Sequence[Any], eps: Any) -> list[list[Any]]:
-            return [orthogonalize(arrays, views, kept[0], ns_steps, preconditioning, eps)]
-
-        u = b.call("newton_schulz", call, [m, state.ns_coeffs, eps], [(m.leaf_set, m.dtypes)])[0]
+        u = orthogonalize(b, m, views, _rows(b, state.ns_coeffs, ns_steps), preconditioning, eps, gram_from)
         if adaptive:
             u = (m * u).sum_per_leaf() * u
         return u, MuonState(count, mu, state.ns_coeffs)
@@ -119,21 +139,15 @@ def scale_by_shape(
     State: ``EmptyState()``. Raises ValueError for leaves of rank below 2.
     """
 
-    def factor(view: MatrixView) -> float:
-        if consistent_rms is not None:
-            return float(np.sqrt(max(view.rows, view.columns)))
-        return float(np.sqrt(max(1.0, view.columns / view.rows))) if view.rows else 1.0
-
     def update(b: Builder, g: Tree, params: Tree | None, **hypers: Scalar) -> Tree:
-        factors = [factor(view) for view in _views(b, g, weight_dimension_numbers)]
-        single: GroupedLeaves = b.leaf_sets.reshaped(g.leaf_set, "factor", lambda shape: ())
-        dtypes = dict.fromkeys(single.groups, np.dtype(np.float32))
-
-        def call() -> list[list[Any]]:
-            return [[jnp.float32(x) for x in factors]]
-
-        scale = b.cast_like(b.reshape(b.call("shapes", call, [], [(single, dtypes)])[0], g.leaf_set, b.PER_LEAF), g)
-        return (scale if consistent_rms is None else scale * hypers["consistent_rms"]) * g
+        views = dict(zip(g.leaf_set.leaves, _views(b, g, weight_dimension_numbers), strict=True))
+        without_columns = {i: sorted(view.axes[0] + view.axes[1]) for i, view in views.items()}
+        without_rows = {i: sorted(view.axes[0] + view.axes[2]) for i, view in views.items()}
+        columns = b.count(g, b.axes("without_columns", g.leaf_set, without_columns))
+        rows = b.count(g, b.axes("without_rows", g.leaf_set, without_rows))
+        if consistent_rms is None:
+            return b.sqrt(b.maximum(columns / rows, 1.0)) * g
+        return b.sqrt(b.maximum(columns, rows)) * hypers["consistent_rms"] * g
 
     hypers: dict[str, Any] = {} if consistent_rms is None else {"consistent_rms": consistent_rms}
     return stateless("scale_by_shape", update, base.EmptyState, **hypers)
@@ -159,6 +173,7 @@ def muon(
     adam_learning_rate: base.ScalarOrSchedule | None = None,
     muon_weight_dimension_numbers: DimensionNumbers = None,
     consistent_rms: jax.typing.ArrayLike | None = None,
+    gram_from: float | None = None,
 ) -> base.GradientTransformationExtraArgs:
     """Muon for matrices, `adamw` for all other leaves.
 
@@ -166,17 +181,14 @@ def muon(
     parameters with `MuonDimensionNumbers`, or None for AdamW, or a function from the parameters to one. For matrices
     the chain is `scale_by_muon`, a factor by the shape, weight decay, minus the learning rate. That factor is
     ``sqrt(max(1, columns / rows))``, or with ``consistent_rms`` that times ``sqrt(max(columns, rows))``; 0.2 gives
-    updates of the size of Adam's. ``ns_coeffs`` may be the name of a set: ``"standard"`` or ``"dion"``. Matrices of one
-    shape run as one batch.
+    updates of the size of Adam's. ``ns_coeffs`` may be the name of a set: ``"standard"``, ``"dion"``, or, for any
+    ``ns_steps``, ``"polar_express"``, ``"deepseek"`` or ``"cubic"``. Matrices of one shape run as one batch.
 
     State: ``PartitionState`` with the labels ``"muon"`` and ``"adam"``. Raises ValueError for an unknown set and as
     `scale_by_muon`. Source: Jordan et al. 2024; Liu et al. 2025 for ``consistent_rms``.
     """
     if isinstance(ns_coeffs, str):
-        if ns_coeffs not in PRESETS:
-            what = f"Unknown ns_coeff preset string: {ns_coeffs}"
-            raise ValueError(message(what, "muon", did_you_mean(ns_coeffs, PRESETS) or f"one of {', '.join(PRESETS)}"))
-        ns_coeffs = PRESETS[ns_coeffs]
+        ns_coeffs = _named(ns_coeffs, ns_steps)
     numbers = MuonDimensionNumbers() if muon_weight_dimension_numbers is None else muon_weight_dimension_numbers
 
     orthogonal = scale_by_muon(
@@ -189,6 +201,7 @@ def muon(
         adaptive=adaptive,
         preconditioning=preconditioning,
         weight_dimension_numbers=numbers,
+        gram_from=gram_from,
     )
     matrices = chain(
         orthogonal,
@@ -212,6 +225,18 @@ def _labels(numbers: DimensionNumbers, params: base.Params) -> base.PyTree:
     return jax.tree.map(below, _given(numbers, params), params, is_leaf=_is_numbers)
 
 
+def _named(name: str, steps: int) -> Coefficients:
+    """The coefficients of a named set. Raises ValueError for an unknown one."""
+    if name in ROWS:
+        rows = ROWS[name]
+        return rows[:steps] + rows[-1:] * (steps - len(rows)) if steps else rows[0]
+    if name not in PRESETS:
+        known = (*PRESETS, *ROWS)
+        fix = did_you_mean(name, known) or f"one of {', '.join(known)}"
+        raise ValueError(message(f"Unknown ns_coeff preset string: {name}", "muon", fix))
+    return PRESETS[name]
+
+
 def _coefficients(given: Coefficients, steps: int) -> Any:
     """The coefficients, of as many rows as there are iterations at most. Raises ValueError."""
     shape = np.shape(given)
@@ -221,6 +246,13 @@ def _coefficients(given: Coefficients, steps: int) -> Any:
         what = f"Not enough coeffs to perform {steps} steps: there are {shape[0]} rows"
         raise ValueError(message(what, "muon", f"ns_steps={shape[0]}, or fewer rows"))
     return given
+
+
+def _rows(b: Builder, kept: Tree, steps: int) -> list[Row]:
+    """The coefficients of each iteration: those of the state, or its one row for all."""
+    numbers = b.unpack(kept)
+    rows = [(numbers[i], numbers[i + 1], numbers[i + 2]) for i in range(0, len(numbers), 3)]
+    return rows * steps if len(rows) == 1 else rows
 
 
 def _is_numbers(x: Any) -> bool:

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import optcc
-from optcc.newton_schulz import newton_schulz
+from optcc.report import cost_of
 from tests.parity.states import same_structure
 from tests.parity.trajectories import same
 from tests.trees import Leaves
@@ -88,12 +88,85 @@ def test_singular_values_come_near_one():
     """And the singular vectors stay."""
     x = np.random.default_rng(0).normal(size=(3, 8, 20))
     u, _, v = np.linalg.svd(x, full_matrices=False)
-    coefficients = jnp.array([3.4445, -4.775, 2.0315])
-    found = newton_schulz(jnp.asarray(x, jnp.float32), coefficients, 5, "frobenius", 1e-8)
+    numbers = optcc.contrib.MuonDimensionNumbers(1, 2)
+    tx = optcc.contrib.scale_by_muon(beta=0.0, nesterov=False, weight_dimension_numbers=numbers)
+    grads = jnp.asarray(x, jnp.float32)
+    found, _ = tx.update(grads, tx.init(grads), grads)
     inside = u.swapaxes(1, 2) @ np.asarray(found, np.float64) @ v.swapaxes(1, 2)
     values = np.diagonal(inside, axis1=1, axis2=2)
     assert 0.5 < values.min() < values.max() < 1.5
     np.testing.assert_allclose(inside - values[:, None, :] * np.eye(8), 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["polar_express", "deepseek", "cubic", "standard"])
+@pytest.mark.parametrize("steps", [5, 10])
+def test_named_coefficients_bring_singular_values_near_one(name: str, steps: int):
+    """Long sets at any number of iterations; what is far from one comes near with enough of them."""
+    x = np.random.default_rng(1).normal(size=(6, 9))
+    tx = optcc.contrib.muon(1.0, name, steps, beta=0.0, nesterov=False)
+    updates, _ = tx.update(
+        {"w": jnp.asarray(x, jnp.float32)}, tx.init({"w": jnp.ones((6, 9))}), {"w": jnp.ones((6, 9))}
+    )
+    values = np.linalg.svd(np.asarray(updates["w"]) / np.sqrt(9 / 6), compute_uv=False)
+    assert values.max() < 1.6
+    assert steps == 5 or values.min() > 0.6
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("preconditioning", ["frobenius", "aol"])
+def test_products_of_short_sides_give_the_same(steps: int, preconditioning: Any):
+    """Long matrices by their Gram matrices, beside short ones, which are iterated as ever."""
+    shapes = {"long": (4, 24), "tall": (3, 20, 5), "square": (6, 6)}
+    grads = {
+        k: jnp.asarray(np.random.default_rng(i).normal(size=s), jnp.float32) for i, (k, s) in enumerate(shapes.items())
+    }
+    numbers = {k: optcc.contrib.MuonDimensionNumbers(-2, -1) for k in shapes}
+    coefficients = ((1.875, -1.25, 0.375),) * steps
+    found, plain = (
+        tx.update(grads, tx.init(grads), grads)[0]
+        for tx in (
+            optcc.contrib.scale_by_muon(
+                coefficients, steps, preconditioning=preconditioning, weight_dimension_numbers=numbers, gram_from=bound
+            )
+            for bound in (3.0, None)
+        )
+    )
+    same(found, plain, 1e-5, "by Gram matrices")
+    np.testing.assert_array_equal(found["square"], plain["square"])
+
+
+def test_products_of_short_sides_take_fewer_operations():
+    """At an aspect of four: 60 in place of 90 operations for each cube of the short side."""
+    shapes = {"w": jax.ShapeDtypeStruct((64, 256), jnp.float32)}
+
+    def flops(bound: float | None) -> int:
+        opt = optcc.compile(optcc.contrib.muon(0.1, gram_from=bound), shapes)
+        return sum(p.flops for p in cost_of(opt.staged.program.step.op).products)
+
+    assert flops(None) == 90 * 64**3
+    assert flops(2.0) == 60 * 64**3
+
+
+def test_the_precision_is_what_jax_is_set_to():
+    matrix = jax.ShapeDtypeStruct((8, 16), jnp.float32)
+    assert "optim.matmul <default>" in str(optcc.compile(optcc.contrib.muon(0.1), matrix).ir())
+    with jax.default_matmul_precision("highest"):
+        opt = optcc.compile(optcc.contrib.muon(0.1), matrix)
+        assert "optim.matmul <highest>" in str(opt.ir())
+        assert "precision = [HIGHEST, HIGHEST]" in opt.stablehlo()
+
+
+def test_empty_matrices_and_narrow_dtypes_compile():
+    """A batch without values beside others, on each backend, as the pair has it."""
+    shapes = {"none": (0, 3), "w": (3, 4), "few": (2, 0, 5)}
+    params = {k: jnp.arange(np.prod(s), dtype=jnp.bfloat16).reshape(s) + 1 for k, s in shapes.items()}
+    numbers = {k: optcc.contrib.MuonDimensionNumbers(-2, -1) for k in shapes}
+    tx = optcc.contrib.scale_by_muon(weight_dimension_numbers=numbers)
+    expected = optcc.apply_updates(params, tx.update(params, tx.init(params), params)[0])
+    for backend in ("stablehlo", "native"):
+        opt = optcc.compile(tx, params, backend=backend)
+        found, _ = opt.step(params, opt.init(params), jax.tree.map(jnp.copy, params))
+        same(found, expected, 1e-2, backend)
 
 
 def test_matrices_of_one_shape_are_one_batch():

@@ -178,7 +178,7 @@ MECHANIC = (
     "norms of gradients and parameters, their product with the way from the first parameters, then the update: three "
     "sweeps, of which each waits for the one before"
 )
-MATRICES = "products of matrices, one batch for each shape, are XLA's"
+MATRICES = "products of matrices, one batch for each shape, are XLA's, and wait for the norm of each"
 SINGULAR = "singular vectors and products with them are XLA's"
 FOREIGN = "an opaque transformation of another library, run by XLA"
 DRAWN = "random numbers are XLA's, one array for each leaf"
