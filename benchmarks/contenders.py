@@ -133,6 +133,17 @@ def returning(shapes: Any, arrays: int) -> Jax:
     return Jax(make)
 
 
+def compiled_step(tx: Any, shapes: Any) -> Jax:
+    """The compiled step of a chain, on arrays of its own."""
+    compiled = optcc.compile(tx, shapes)
+
+    def make() -> tuple[Any, Any, Any, Any]:
+        params = arrays_like(shapes, 0)
+        return lambda p, s, g: compiled.step(g, s, p), params, compiled.init(params), arrays_like(shapes, 1)
+
+    return Jax(make)
+
+
 class Torch:
     """PyTorch's step, timed in its own process."""
 

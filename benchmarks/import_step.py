@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 import optax
-from contenders import CHAINS, Jax, arrays_like, theirs
+from contenders import CHAINS, arrays_like, compiled_step, theirs
 from update_step import TREES
 
 import optcc
@@ -45,17 +45,6 @@ def seconds_of(function: Callable[[], Any]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-def compiled_step(tx: Any, shapes: Any) -> Jax:
-    """The step of a chain, on arrays of its own."""
-    compiled = optcc.compile(tx, shapes)
-
-    def make() -> tuple[Any, Any, Any, Any]:
-        params = arrays_like(shapes, 0)
-        return lambda p, s, g: compiled.step(g, s, p), params, compiled.init(params), arrays_like(shapes, 1)
-
-    return Jax(make)
 
 
 def measure(tree: str, chain: str, repeats: int) -> Row:
