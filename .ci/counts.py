@@ -29,7 +29,7 @@ FEWER = 0.08
 NEW_FILES = (
     "optcc/formula/complex_code.py", "passes/registry.py", "passes/analysis/diff.py",
     "passes/analysis/matching.py", "optcc/program/module_text.py",
-    "optcc/importers/axes.py", "optcc/importers/canonical.py", "optcc/importers/check.py",
+    "optcc/formula/locations.py", "optcc/importers/axes.py", "optcc/importers/canonical.py", "optcc/importers/check.py",
     "optcc/importers/check_jaxpr.py", "optcc/importers/check_ops.py", "optcc/importers/emit.py",
     "optcc/importers/flat_jaxprs.py", "optcc/importers/import_function.py", "optcc/importers/lanes.py",
     "optcc/importers/primitives.py", "optcc/importers/states.py", "optcc/importers/terms.py",

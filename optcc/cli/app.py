@@ -9,6 +9,7 @@ from typing import IO, Any
 import click
 
 from optcc.cli.compile import compile_command
+from optcc.cli.explore import explore_command
 from optcc.cli.listing import list_command
 from optcc.cli.opt import opt_command
 from optcc.cli.report import report_command
@@ -82,6 +83,7 @@ for _command in (
     compile_command,
     opt_command,
     report_command,
+    explore_command,
     run_command,
     verify_command,
     list_command,

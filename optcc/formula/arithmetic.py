@@ -14,6 +14,7 @@ from xdsl.ir import Attribute, Block, SSAValue
 from optcc.dialect import Extent, element_type
 from optcc.dtypes import compute_dtype, dtype_of, real_of, type_of
 from optcc.formula import complex_code, scalar_code
+from optcc.formula.locations import locate
 from optcc.formula.map_emitter import MapEmitter
 from optcc.formula.promotion import finest_extent, logical_dtype, promote, tree_type, weak_type
 from optcc.formula.values import HOST_F64, GroupedLeaves, Key, Scalar, Scattered, Tree, Zipped
@@ -268,6 +269,7 @@ class Emitter(MapEmitter):
             else:
                 args.append(scalar_code.constant(self._block, v, type_))
         result = emit_fn(self._block, *args)
+        locate(self._block, self.scope)
         return Scalar(self, result, np.dtype(bool) if boolean else dtype, weak=all(v.weak for v in scalars))
 
     def as_float32(self, scalar: Scalar) -> Scalar:

@@ -105,13 +105,14 @@ class Builder(TreeEmitter):
 
     @contextlib.contextmanager
     def _scope(self, index: int | str | None, definition: Definition) -> Iterator[None]:
-        old = self._path
+        old, scope = self._path, self.scope
         self._path = old if index is None else (*old, index)
         self._scopes.append(definition.name)
+        self.scope = self.where_in_chain
         try:
             yield
         finally:
-            self._path = old
+            self._path, self.scope = old, scope
             self._scopes.pop()
 
     @property

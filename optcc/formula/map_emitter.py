@@ -14,6 +14,7 @@ from optcc.dialect import MapOp, TreeType, YieldOp, element_type
 from optcc.dtypes import compute_dtype, real_of, type_of
 from optcc.errors import message
 from optcc.formula import complex_code
+from optcc.formula.locations import locate
 from optcc.formula.promotion import tree_type
 from optcc.formula.values import Tree
 
@@ -23,6 +24,8 @@ class MapEmitter(ABC):
 
     def __init__(self, block: Block) -> None:
         self._block = block
+        self.scope = ""
+        """The transformation being built, as locations name it."""
 
     @property
     @abstractmethod
@@ -41,6 +44,7 @@ class MapEmitter(ABC):
     def add(self, op: Operation) -> Operation:
         """Append an op."""
         self._block.add_op(op)
+        locate(self._block, self.scope)
         return op
 
     def map_parts(self, values: Sequence[SSAValue], make: Callable[..., Operation], element: Attribute) -> SSAValue:
