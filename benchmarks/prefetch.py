@@ -29,10 +29,10 @@ from typing import Any
 
 import jax
 from contenders import CHAINS, IN_TORCH, Torch, arrays_like
-from memory_limit import Limit, streams_of
 from update_step import TREES
 
 import optcc
+from optcc.bench.memory_limit import Limit, streams_of
 from optcc.lowering.native.llvm.prefetch import VARIABLE
 
 WARM = 3

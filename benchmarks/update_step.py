@@ -26,8 +26,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from contenders import CHAINS, IN_TORCH, Torch, ours, returning, temporaries_of, theirs
-from memory_limit import Limit, streams_of
 
+from optcc.bench.memory_limit import Limit, streams_of
 from optcc.params import load_params
 
 

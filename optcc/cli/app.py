@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import click
 
+from optcc.cli.bench import bench_command
 from optcc.cli.compile import compile_command
 from optcc.cli.explore import explore_command
 from optcc.cli.listing import list_command
@@ -86,6 +87,7 @@ for _command in (
     explore_command,
     run_command,
     verify_command,
+    bench_command,
     list_command,
 ):
     app.add_command(_command)

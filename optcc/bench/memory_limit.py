@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from optcc import CompiledOptimizer
-from optcc.dialect import Combiner, SweepOp, TreeType
+from optcc.dialect import Combiner, TreeType
+from optcc.lowering.native.calls import sweeps_of
+from optcc.runtime.optimizer import CompiledOptimizer
 
 Streams = tuple[int, int]
 """How many arrays a sweep reads only, and how many it reads and writes."""
@@ -40,11 +41,8 @@ def _library() -> ctypes.CDLL:
 
 def streams_of(compiled: CompiledOptimizer) -> list[Streams]:
     """The streams of each sweep of a compiled step, which must be over one leaf set."""
-    function = compiled.staged.program.step.op
     found: list[Streams] = []
-    for sweep in function.body.block.ops:
-        if not isinstance(sweep, SweepOp):
-            continue
+    for sweep in sweeps_of(compiled.staged.program.step.op):
         read = max(sum(_has_elements(t) for t in op.operand_types) for op in sweep.maps)
         pairs = [[(t, k) for t, k in zip(op.result_types, op.kinds, strict=True)] for op in sweep.maps]
         written = max(sum(k is Combiner.NONE and _has_elements(t) for t, k in pair) for pair in pairs)

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-import torch
+import torch  # type: ignore[import-not-found]
 
 torch.set_num_threads(os.cpu_count() or 1)
 
