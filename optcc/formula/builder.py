@@ -28,6 +28,7 @@ from optcc.formula.hyper_names import Path, hyper_names
 from optcc.formula.hyper_values import check_number, exact
 from optcc.formula.leaf_sets import LeafSets
 from optcc.formula.values import HOST_F64, Key, Scalar, Tree
+from optcc.logs import log
 from optcc.pass_through import passed_in
 from optcc.program.arrays import outside_trace
 
@@ -230,6 +231,7 @@ class Builder(TreeEmitter):
             return out
 
         self.callables[callee] = OpaqueFunction(flat, why)
+        log("opaque", f"{callee} in {self.scope or 'the chain'}: {why or 'it is called as it is'}")
         values = iter(self.add(CallOp(callee, inputs, types)).results)
         made: list[Any] = []
         for result in results:

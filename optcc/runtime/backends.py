@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.func import FuncOp
+
 from optcc.errors import message
+from optcc.logs import log
 from optcc.lowering.backend import Backend, Site
+from optcc.lowering.native.calls import sweeps_of, why_not_native
 from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.lowering.native.functions import Native
 from optcc.lowering.stablehlo.functions import StableHLO
@@ -42,6 +46,14 @@ def backend_at(site: Site, backend: str, platform: str, *, partitioned: bool) ->
     if backend == "stablehlo" or partitioned or not native.available():
         return XlaCpu(site)
     return Native(site, NativeCalls(native.TARGET, _register))
+
+
+def log_backends(function: FuncOp, backend: str, platform: str, *, partitioned: bool) -> None:
+    """Log which sweeps of a function do not run natively, and why."""
+    everywhere = "XLA partitions the module" if partitioned else why_no_native_calls(backend, platform)
+    for number, sweep in enumerate(sweeps_of(function)):
+        if reason := everywhere or why_not_native(sweep):
+            log("backend", f"sweep {number} of @{function.sym_name.data} runs as stablehlo: {reason}")
 
 
 def _register(name: str, source: str) -> None:

@@ -24,11 +24,12 @@ from xdsl.ir import Operation
 from optcc.dialect import KeyType, TreeType
 from optcc.dtypes import dtype_of
 from optcc.interpret import interpreter
+from optcc.logs import log
 from optcc.lowering.backend import Site
 from optcc.lowering.packed_values import Element, view_of
 from optcc.program.arrays import data_shapes, keys_to_data
 from optcc.program.program import Function
-from optcc.runtime.backends import backend_at
+from optcc.runtime.backends import backend_at, log_backends
 from optcc.runtime.collector import collector_paused
 
 
@@ -125,11 +126,19 @@ def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunctio
     arguments = signature.arguments(values, Element)
     module = ctx.module_context
     site = Site(module.module, module.symbol_table.insert, partial(_lower_call, ctx, executable))
-    lowering = backend_at(site, executable.backend, platform, partitioned=_is_partitioned(ctx))
+    partitioned = _is_partitioned(ctx)
+    log("recompile", f"@{executable.function.name} for {platform}, {len(ctx.avals_in)} arrays: {_summary(ctx)}")
+    log_backends(executable.function.op, executable.backend, platform, partitioned=partitioned)
+    lowering = backend_at(site, executable.backend, platform, partitioned=partitioned)
     views = [view_of(v, b.packing) if b.packing else v for v, b in zip(arguments, signature.inputs, strict=True)]
     out = lowering.lower(executable.function.op, views, [b.packing for b in signature.outputs])
     flat = signature.results(out)
     return [_place(ctx, value, aval) for value, aval in zip(flat, ctx.avals_out, strict=True)]
+
+
+def _summary(ctx: mlir.LoweringRuleContext) -> str:
+    """The first of the arrays that a function takes."""
+    return ", ".join(aval.str_short() for aval in ctx.avals_in[:3]) + (", ..." if len(ctx.avals_in) > 3 else "")
 
 
 def _is_partitioned(ctx: mlir.LoweringRuleContext) -> bool:
