@@ -14,9 +14,13 @@ from optcc.dialect.attributes import Extent as Extent
 from optcc.dialect.attributes import ExtentAttr as ExtentAttr
 from optcc.dialect.attributes import Leaf as Leaf
 from optcc.dialect.attributes import LeafTableAttr as LeafTableAttr
+from optcc.dialect.attributes import Split as Split
+from optcc.dialect.collectives import AllReduceOp as AllReduceOp
+from optcc.dialect.collectives import Collective as Collective
 from optcc.dialect.count import CountOp as CountOp
 from optcc.dialect.leaves import LeavesOp as LeavesOp
 from optcc.dialect.leaves import leaf_set as leaf_set
+from optcc.dialect.leaves import leaf_tables as leaf_tables
 from optcc.dialect.leaves import shapes_of as shapes_of
 from optcc.dialect.leaves import tree_bytes as tree_bytes
 from optcc.dialect.map import MapOp as MapOp
@@ -73,6 +77,7 @@ Optim = Dialect(
         PackOp,
         UnpackOp,
         CountOp,
+        AllReduceOp,
         SplitKeyOp,
         RandomOp,
         HyperOp,

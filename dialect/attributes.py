@@ -15,15 +15,26 @@ from xdsl.utils.str_enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """An axis of an array that is cut into equal parts, one for each place on an axis of a mesh of devices."""
+
+    axis: int
+    mesh_axis: str
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One array of a pytree: its path, unique in a leaf set, its shape, and its axis extents.
 
-    An axis extent is a name and the axes that a value of that extent keeps: `("rows", (0,))`.
+    An axis extent is a name and the axes that a value of that extent keeps: `("rows", (0,))`. Of an array that is split
+    over a mesh the shape is that of one device's part.
     """
 
     path: str
     shape: tuple[int, ...]
     axes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    splits: tuple[Split, ...] = ()
 
     @property
     def size(self) -> int:
@@ -35,6 +46,14 @@ class Leaf:
         if extent == Extent.ELEMENTS:
             return tuple(range(len(self.shape)))
         return () if extent == Extent.PER_LEAF else dict(self.axes)[extent]
+
+    def split_folds(self, extent: str, finer: str = "elements") -> tuple[Split, ...]:
+        """The splits of the axes that a fold from one extent to a coarser one leaves out: other devices have the rest.
+
+        Raises KeyError if the leaf has no such axis extent.
+        """
+        gone = set(self.kept(finer)) - set(self.kept(extent))
+        return tuple(split for split in self.splits if split.axis in gone)
 
     def shape_of(self, extent: str) -> tuple[int, ...]:
         """The shape of the leaf's value of an extent: 0-d if per leaf, 1 for an axis that is not kept."""
@@ -48,7 +67,10 @@ class Leaf:
 
 @irdl_attr_definition
 class LeafTableAttr(Data[tuple[Leaf, ...]]):
-    """The leaves of a set, in pytree order, as `["wte" : [50257, 768] {rows = [0]}, "scale" : []]`."""
+    """The leaves of a set, in pytree order, as `["wte" : [50257, 768] {rows = [0]}, "scale" : []]`.
+
+    A split leaf has `split [0 by "data" = 8]` behind its axis extents.
+    """
 
     name = "optim.leaf_table"
 
@@ -62,7 +84,16 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
             parser.parse_punctuation(":")
             shape = tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dimension))
             axes = parser.parse_optional_comma_separated_list(parser.Delimiter.BRACES, axis_extent)
-            return Leaf(path, shape, tuple(axes or ()))
+            is_split = parser.parse_optional_keyword("split") is not None
+            splits = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, split) if is_split else ()
+            return Leaf(path, shape, tuple(axes or ()), tuple(splits))
+
+        def split() -> Split:
+            axis = dimension()
+            parser.parse_keyword("by")
+            mesh_axis = parser.parse_str_literal()
+            parser.parse_punctuation("=")
+            return Split(axis, mesh_axis, dimension())
 
         def axis_extent() -> tuple[str, tuple[int, ...]]:
             name = parser.parse_identifier()
@@ -79,6 +110,9 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
                 if leaf.axes:
                     axes = ", ".join(f"{name} = {_list(kept)}" for name, kept in leaf.axes)
                     printer.print_string(f" {{{axes}}}")
+                if leaf.splits:
+                    splits = ", ".join(f"{s.axis} by {_quoted(s.mesh_axis)} = {s.parts}" for s in leaf.splits)
+                    printer.print_string(f" split [{splits}]")
 
 
 def _list(numbers: Sequence[int]) -> str:

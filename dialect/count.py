@@ -13,7 +13,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Extent, ExtentAttr
-from optcc.dialect.interfaces import Leafwise, Level, SplitsByPart, Traffic
+from optcc.dialect.interfaces import Leafwise, Level, PerDevice, SplitsByPart, Traffic
 from optcc.dialect.leaves import leaf_set
 from optcc.dialect.types import TreeType
 
@@ -22,8 +22,8 @@ from optcc.dialect.types import TreeType
 class CountOp(IRDLOperation):
     """How many elements of its leaf each value of an extent stands for: what a mean over the rest divides by.
 
-    For `per_leaf` that is the size of the leaf, for an axis extent the product of the axes that it does not keep. It is
-    1 where a leaf has no elements.
+    For `per_leaf` that is the size of the leaf, for an axis extent the product of the axes that it does not keep; of a
+    split leaf that of the whole. It is 1 where a leaf has no elements.
 
     C1  the result is a per-leaf tree of floats
     C2  every leaf of its set has the extent
@@ -36,7 +36,7 @@ class CountOp(IRDLOperation):
     extent = prop_def(ExtentAttr)
     result = result_def(TreeType)
 
-    traits = traits_def(Pure(), Level(), SplitsByPart(), Leafwise(), Traffic())
+    traits = traits_def(Pure(), Level(), SplitsByPart(), Leafwise(), PerDevice(), Traffic())
 
     def __init__(self, extent: str, result_type: Attribute) -> None:
         super().__init__(properties={"extent": ExtentAttr(str(extent))}, result_types=[result_type])
@@ -48,7 +48,12 @@ class CountOp(IRDLOperation):
         assert isinstance(type_, TreeType)
         extent = self.extent.data
         leaves = leaf_set(self, type_.leaves)
-        return [leaf.size // math.prod(leaf.shape_of(extent)) if leaf.size else 1 for leaf in leaves]
+        return [
+            leaf.size // math.prod(leaf.shape_of(extent)) * math.prod(s.parts for s in leaf.split_folds(extent))
+            if leaf.size
+            else 1
+            for leaf in leaves
+        ]
 
     def verify_(self) -> None:
         type_ = self.result.type

@@ -6,7 +6,8 @@ An op with a tree among its operands or results declares three of them:
 - `LeafSplit`: how it becomes ops on parts of its leaf sets.
 - `Traffic`: the bytes that it moves.
 
-`Leafwise` is declared by those that work leaf by leaf. Ops on scalars only, and terminators, declare none. How an op is
+`Leafwise` is declared by those that work leaf by leaf, `PerDevice` by those that can work on one device's part of
+arrays that are split over a mesh. Ops on scalars only, and terminators, declare none. How an op is
 evaluated and lowered is not said here, but registered with the interpreter and with the backends.
 """
 
@@ -22,7 +23,7 @@ from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 from xdsl.traits import IsTerminator, OpTrait
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Combiner
+from optcc.dialect.attributes import Combiner, Extent
 from optcc.dialect.leaves import tree_bytes
 from optcc.dialect.types import TreeType
 from optcc.errors import message
@@ -166,6 +167,41 @@ class Leafwise(OpTrait):
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A result that folds a value of the extent `finer`, for each leaf of a set or over the whole set."""
+
+    result: SSAValue
+    kind: Combiner
+    leaves: SymbolRefAttr
+    finer: str
+
+    @property
+    def extent(self) -> str:
+        """What the fold leaves of each leaf."""
+        return self.result.type.extent.data if isinstance(self.result.type, TreeType) else Extent.PER_LEAF
+
+
+class PerDevice(OpTrait):
+    """From one device's parts of its operands the op makes that device's part of its results.
+
+    Folds are of that part only; those of all devices are to be combined. An op that does not declare it needs whole
+    arrays, as one that depends on where an element is.
+    """
+
+    def folds(self, op: Operation) -> Sequence[Fold]:
+        """The results that are folds."""
+        return ()
+
+    def fold_by_leaf(self, op: Operation, fold: Fold) -> SSAValue:
+        """Change the type of a fold over a set, so that it is one of each leaf; the new value."""
+        raise NotImplementedError
+
+    def why_not(self, op: Operation) -> str:
+        """Why the op cannot do so in this case; empty if it can."""
+        return ""
+
+
+@dataclass(frozen=True)
 class Moved:
     """Bytes that a pass over memory reads and writes, and the names of the arrays that it makes anew."""
 
@@ -243,3 +279,11 @@ def ask(op: Operation, trait: type[T]) -> T | None:
 def level_of(op: Operation) -> Level:
     """The `Level` of an op. Raises VerifyException for one on trees that does not declare it."""
     return ask(op, Level) or Level()
+
+
+def per_device(op: Operation) -> PerDevice:
+    """The `PerDevice` of an op that declares it. Raises VerifyException for another."""
+    found = op.get_trait(PerDevice)
+    if found is None:
+        raise VerifyException(f"'{op.name}' needs whole arrays")
+    return found

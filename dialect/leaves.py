@@ -26,6 +26,7 @@ class LeavesOp(IRDLOperation):
     C3  an axis extent keeps none that an extent whose name it continues has folded
     C4  the name of an axis extent is made of words, joined by dots, the first not `elements` or `per_leaf`; a leaf has
         it once
+    C5  an axis that a leaf is split along is one of its axes, and no axis of the mesh splits a leaf twice
 
     Example: `optim.leaves @all = ["wte" : [50257, 768] {rows = [0], columns = [1]}, "scale" : []]`
     """
@@ -76,8 +77,19 @@ def _verify_axes(leaf: Leaf) -> None:
             raise VerifyException(f'C3: leaf "{leaf.path}": "{name}" keeps an axis that is folded before')
         if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name, re.ASCII) or name.split(".")[0] in set(Extent):
             raise VerifyException(f'C4: leaf "{leaf.path}": an axis extent cannot be called "{name}"')
+    mesh_axes = [split.mesh_axis for split in leaf.splits]
+    for split in leaf.splits:
+        if split.axis >= len(leaf.shape) or mesh_axes.count(split.mesh_axis) > 1:
+            raise VerifyException(
+                f'C5: leaf "{leaf.path}" cannot be split along axis {split.axis} by {split.mesh_axis}'
+            )
     if len(axes) != len(leaf.axes):
         raise VerifyException(f'C4: leaf "{leaf.path}" has two axis extents of one name')
+
+
+def leaf_tables(module: Operation) -> list[LeavesOp]:
+    """The definitions of the leaf sets of a module."""
+    return [op for region in module.regions for op in region.ops if isinstance(op, LeavesOp)]
 
 
 def leaf_set(user: Operation, symbol: SymbolRefAttr) -> tuple[Leaf, ...]:

@@ -19,11 +19,12 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
+from xdsl.rewriter import Rewriter
 from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, SingleBlockImplicitTerminator
 from xdsl.utils.exceptions import VerifyException
 
 from optcc.dialect.attributes import Combiner, CombinerAttr, Extent, combiners
-from optcc.dialect.interfaces import Leafwise, Level, SplitsByPart, Traffic, Turn
+from optcc.dialect.interfaces import Fold, Leafwise, Level, PerDevice, SplitsByPart, Traffic, Turn
 from optcc.dialect.leaves import leaf_set, verify_leaf_sets
 from optcc.dialect.types import TreeType, element_type, is_coarser, is_scalar_type
 
@@ -71,6 +72,18 @@ class _MapSplit(SplitsByPart):
         return op.kinds
 
 
+class _MapPerDevice(PerDevice):
+    def folds(self, op: Operation) -> Sequence[Fold]:
+        assert isinstance(op, MapOp)
+        pairs = zip(op.outputs, op.kinds, strict=True)
+        return [Fold(r, kind, op.leaves, op.domain) for r, kind in pairs if kind is not Combiner.NONE]
+
+    def fold_by_leaf(self, op: Operation, fold: Fold) -> SSAValue:
+        return Rewriter.replace_value_with_new_type(
+            fold.result, TreeType.of(fold.result.type, fold.leaves, Extent.PER_LEAF)
+        )
+
+
 @irdl_op_definition
 class MapOp(IRDLOperation):
     """Run a scalar body for every element of every leaf of a set, for every value of an axis extent, or once a leaf.
@@ -104,6 +117,7 @@ class MapOp(IRDLOperation):
         _MapLevel(),
         _MapSplit(),
         Leafwise(),
+        _MapPerDevice(),
         Traffic(),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.irdl import (
@@ -16,11 +17,12 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
+from xdsl.rewriter import Rewriter
 from xdsl.traits import IsolatedFromAbove, RecursiveMemoryEffect, SingleBlockImplicitTerminator
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Leaf
-from optcc.dialect.interfaces import Leafwise, Moved, PassOverMemory, RunsAlone, Turn
+from optcc.dialect.attributes import Extent, Leaf
+from optcc.dialect.interfaces import Fold, Leafwise, Moved, PassOverMemory, PerDevice, RunsAlone, Turn, per_device
 from optcc.dialect.leaves import leaf_set, tree_bytes
 from optcc.dialect.map import MapOp, YieldOp
 from optcc.dialect.sharing import is_argument_or_part, sharers
@@ -49,6 +51,25 @@ class _SweepTraffic(PassOverMemory):
             if isinstance(result.type, TreeType) and result.type.has_elements
         ]
         return Moved(read, written, tuple(fresh))
+
+
+class _SweepPerDevice(PerDevice):
+    """The folds are those of the maps."""
+
+    def folds(self, op: Operation) -> Sequence[Fold]:
+        assert isinstance(op, SweepOp)
+        inner = {fold.result: fold for m in op.maps for fold in per_device(m).folds(m)}
+        pairs = zip(op.outputs, op.yields.arguments, strict=True)
+        return [replace(inner[value], result=result) for result, value in pairs if value in inner]
+
+    def fold_by_leaf(self, op: Operation, fold: Fold) -> SSAValue:
+        assert isinstance(op, SweepOp)
+        value = op.yields.arguments[op.results.index(fold.result)]
+        assert isinstance(value.owner, MapOp)
+        per_device(value.owner).fold_by_leaf(value.owner, replace(fold, result=value))
+        return Rewriter.replace_value_with_new_type(
+            fold.result, TreeType.of(fold.result.type, fold.leaves, Extent.PER_LEAF)
+        )
 
 
 @irdl_op_definition
@@ -91,6 +112,7 @@ class SweepOp(IRDLOperation):
         SingleBlockImplicitTerminator(YieldOp),
         _SweepLevel(),
         Leafwise(),
+        _SweepPerDevice(),
         _SweepTraffic(),
     )
 

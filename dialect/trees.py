@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from xdsl.dialects.builtin import AnyFloat
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -17,14 +18,17 @@ from xdsl.irdl import (
     var_operand_def,
     var_result_def,
 )
+from xdsl.rewriter import Rewriter
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Combiner, CombinerAttr, Leaf
+from optcc.dialect.attributes import Combiner, CombinerAttr, Extent, Leaf, Split
 from optcc.dialect.interfaces import (
+    Fold,
     Leafwise,
     Level,
     MovesValues,
+    PerDevice,
     Regroups,
     SplitsByPart,
     TakesWholeTrees,
@@ -48,6 +52,47 @@ class _ReduceSplit(SplitsByPart):
     def combiners(self, op: Operation) -> Sequence[Combiner]:
         assert isinstance(op, ReduceOp)
         return [op.combiner.data]
+
+
+class _ReducePerDevice(PerDevice):
+    def folds(self, op: Operation) -> Sequence[Fold]:
+        assert isinstance(op, ReduceOp)
+        return [Fold(op.result, op.combiner.data, op.tree.leaves, op.tree.extent.data)]
+
+    def fold_by_leaf(self, op: Operation, fold: Fold) -> SSAValue:
+        assert isinstance(op, ReduceOp)
+        return Rewriter.replace_value_with_new_type(op.result, op.tree.with_extent(Extent.PER_LEAF))
+
+
+class _ReshapePerDevice(PerDevice):
+    """The parts are reshaped alike if both sides are split along the same axes, but for those of size 1."""
+
+    def why_not(self, op: Operation) -> str:
+        assert isinstance(op, ReshapeOp)
+        sides = [_split_axes(op, v.type) for v in (op.operand, op.result)]
+        return (
+            ""
+            if sides[0] == sides[1] or not any(any(s for _, s in leaf) for leaf in (*sides[0], *sides[1]))
+            else ("it gives the elements of split arrays another shape")
+        )
+
+
+def _split_axes(user: Operation, type_: Attribute) -> list[list[tuple[int, tuple[Split, ...]]]]:
+    """For each leaf of a tree type the size of each axis and how it is split, without the axes that have one element.
+
+    Splits are named by the axes of the value, counted without those, too.
+    """
+    assert isinstance(type_, TreeType)
+    found: list[list[tuple[int, tuple[Split, ...]]]] = []
+    for leaf in leaf_set(user, type_.leaves):
+        kept = set(leaf.kept(type_.extent.data))
+        by_axis = {
+            axis: tuple(replace(s, axis=0) for s in leaf.splits if s.axis == axis and axis in kept)
+            for axis in range(len(leaf.shape))
+        }
+        sizes = enumerate(leaf.shape_of(type_.extent.data)) if not type_.is_per_leaf else ()
+        found.append([(n, by_axis[axis]) for axis, n in sizes if n > 1 or by_axis[axis]])
+    return found
 
 
 class _LeafwiseReshape(Leafwise):
@@ -80,7 +125,7 @@ class ReduceOp(IRDLOperation):
     operand = operand_def(TreeType)
     result = result_def()
 
-    traits = traits_def(Pure(), _ReduceLevel(), _ReduceSplit(), Leafwise(), Traffic())
+    traits = traits_def(Pure(), _ReduceLevel(), _ReduceSplit(), Leafwise(), _ReducePerDevice(), Traffic())
 
     assembly_format = "$combiner $operand attr-dict `:` type($operand) `->` type($result)"
 
@@ -139,7 +184,7 @@ class SplitOp(IRDLOperation):
     whole = operand_def(TreeType)
     parts = var_result_def(TreeType)
 
-    traits = traits_def(Pure(), MovesValues(), Regroups(), Leafwise(), Traffic())
+    traits = traits_def(Pure(), MovesValues(), Regroups(), Leafwise(), PerDevice(), Traffic())
 
     assembly_format = "$whole attr-dict `:` type($whole) `->` type($parts)"
 
@@ -162,7 +207,7 @@ class JoinOp(IRDLOperation):
     parts = var_operand_def(TreeType)
     whole = result_def(TreeType)
 
-    traits = traits_def(Pure(), MovesValues(), Regroups(), Leafwise(), Traffic())
+    traits = traits_def(Pure(), MovesValues(), Regroups(), Leafwise(), PerDevice(), Traffic())
 
     assembly_format = "$parts attr-dict `:` type($parts) `->` type($whole)"
 
@@ -190,7 +235,7 @@ class ReshapeOp(IRDLOperation):
     operand = operand_def(TreeType)
     result = result_def(TreeType)
 
-    traits = traits_def(Pure(), MovesValues(), TakesWholeTrees(), _LeafwiseReshape(), Traffic())
+    traits = traits_def(Pure(), MovesValues(), TakesWholeTrees(), _LeafwiseReshape(), _ReshapePerDevice(), Traffic())
 
     assembly_format = "$operand attr-dict `:` type($operand) `->` type($result)"
 

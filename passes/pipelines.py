@@ -25,6 +25,7 @@ from optcc.passes.move_reshapes import MoveReshapes
 from optcc.passes.pack_slots import PackSlots
 from optcc.passes.rematerialize import Rematerialize
 from optcc.passes.schedule_levels import ScheduleLevels
+from optcc.passes.shard import Shard
 from optcc.passes.split_leaves import SplitLeaves
 from optcc.passes.store_copies import StoreCopies
 
@@ -44,6 +45,7 @@ PASSES: dict[str, type[ModulePass]] = {
         PackSlots,
         Rematerialize,
         ScheduleLevels,
+        Shard,
         SplitLeaves,
         StoreCopies,
     )

@@ -93,3 +93,13 @@ optim.leaves @quoted_name = ["w" : [3, 4] {"rows" = [0]}]
 
 // CHECK: error: '}' expected
 optim.leaves @not_closed = ["w" : [3, 4] {rows = [0]]
+
+// -----
+
+// CHECK: error: 'optim.leaves' (C5): leaf "w" cannot be split along axis 2 by data
+optim.leaves @all = ["w" : [3, 4] split [2 by "data" = 8]]
+
+// -----
+
+// CHECK: error: 'optim.leaves' (C5): leaf "w" cannot be split along axis 0 by data
+optim.leaves @all = ["w" : [3, 4] split [0 by "data" = 8, 1 by "data" = 8]]

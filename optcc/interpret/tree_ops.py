@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import accumulate
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import numpy as np
 from xdsl.ir import Attribute, SSAValue
 
 from optcc.dialect import (
+    AllReduceOp,
     CallOp,
     Combiner,
     CountOp,
@@ -146,6 +148,40 @@ def _pack(run: Run, op: PackOp, args: Sequence[Value]) -> Sequence[Value]:
 def _unpack(run: Run, op: UnpackOp, args: Sequence[Value]) -> Sequence[Value]:
     flat = [jnp.ravel(x) for x in _leaves(args[0])]
     return [x[i] for x in flat for i in range(x.size)]
+
+
+_COLLECTIVES: dict[Combiner, Callable[..., jax.Array]] = {
+    Combiner.ADD: jax.lax.psum,
+    Combiner.MAX: jax.lax.pmax,
+    Combiner.MIN: jax.lax.pmin,
+}
+
+
+@INTERPRETER.register(AllReduceOp)
+def _all_reduce(run: Run, op: AllReduceOp, args: Sequence[Value]) -> Sequence[Value]:
+    """Within `jax.shard_map` over the axes of the mesh; each collective is of one vector."""
+    results: list[Any] = [list(x) if isinstance(x, Sequence) else x for x in args]
+    for one in op.collectives:
+        arrays: list[jax.Array] = []
+        for member in one.members:
+            value = args[member.operand]
+            arrays.append(jnp.asarray(_array(value) if member.leaf is None else _leaves(value)[member.leaf]))
+        vectors = [jnp.ravel(_once(x, m.once)) for x, m in zip(arrays, one.members, strict=True)]
+        whole = _COLLECTIVES[one.kind](jnp.concatenate(vectors), one.axes)
+        parts = jnp.split(whole, np.cumsum([v.size for v in vectors])[:-1])
+        for member, x, part in zip(one.members, arrays, parts, strict=True):
+            if member.leaf is None:
+                results[member.operand] = jnp.reshape(part, x.shape)
+            else:
+                results[member.operand][member.leaf] = jnp.reshape(part, x.shape)
+    return results
+
+
+def _once(x: jax.Array, axes: Sequence[str]) -> jax.Array:
+    """The array at the first place along axes of the mesh, zeros elsewhere."""
+    for axis in axes:
+        x = jnp.where(jax.lax.axis_index(axis) == 0, x, jnp.zeros_like(x))
+    return x
 
 
 @INTERPRETER.register(CountOp)

@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation
 
-from optcc.dialect import LeavesOp, TreeType, leaf_set
+from optcc.dialect import LeavesOp, TreeType, leaf_set, leaf_tables
 from optcc.dialect.interfaces import Leafwise, PassOverMemory
 from optcc.dtypes import dtype_of
 
@@ -70,7 +70,7 @@ def restricted(function: FuncOp, block: LeafTile) -> FuncOp:
     module = function.parent_op()
     assert isinstance(module, ModuleOp)
     copy = function.clone()
-    tables = [op for op in module.ops if isinstance(op, LeavesOp)]
+    tables = leaf_tables(module)
     small = [LeavesOp(op.sym_name.data, tuple(x for x in op.leaves if x.path in block)) for op in tables]
     ModuleOp([*small, copy])
     return copy

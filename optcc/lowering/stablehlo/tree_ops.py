@@ -12,6 +12,7 @@ from jaxlib.mlir.dialects import stablehlo as hlo
 from xdsl.ir import Attribute, SSAValue
 
 from optcc.dialect import (
+    AllReduceOp,
     CallOp,
     CountOp,
     JoinOp,
@@ -38,7 +39,7 @@ from optcc.program.split_join import join_values, split_values
 
 EmitMap = Callable[[MapOp, Sequence[Value], Sequence[int | None]], list[Value]]
 
-STABLEHLO.register(CallOp, RandomOp, SplitKeyOp)(by_interpreter)
+STABLEHLO.register(AllReduceOp, CallOp, RandomOp, SplitKeyOp)(by_interpreter)
 
 
 @STABLEHLO.register(SweepOp)
