@@ -45,6 +45,7 @@ from optcc.errors import OptccError as OptccError
 from optcc.errors import ParamsError as ParamsError
 from optcc.errors import PipelineError as PipelineError
 from optcc.errors import PluginError as PluginError
+from optcc.errors import ShardingError as ShardingError
 from optcc.errors import TreeMismatchError as TreeMismatchError
 from optcc.example_clipping import per_example_global_norm_clip as per_example_global_norm_clip
 from optcc.example_clipping import per_example_layer_norm_clip as per_example_layer_norm_clip

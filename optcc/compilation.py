@@ -22,6 +22,7 @@ def compile(  # noqa: A001
     backend: str = "auto",
     layout: str = "tree",
     target: str | None = None,
+    shard_state: str | None = None,
     examples: int = 1,
     pipeline: str | Sequence[ModulePass] = "step",
     extra_args: Mapping[str, Any] | None = None,
@@ -31,7 +32,8 @@ def compile(  # noqa: A001
 
     Args:
       tx: an init/update pair of optcc, or of another library, which then stays opaque.
-      params: a pytree of arrays or of ``jax.ShapeDtypeStruct``; only structure, shapes and dtypes are used.
+      params: a pytree of arrays or of ``jax.ShapeDtypeStruct``; structure, shapes and dtypes are used, and shardings if
+        all leaves have a ``NamedSharding`` on one mesh: `hlo` and `report` are then of that mesh.
       backend: ``"native"`` for optcc's own kernels on CPU, ``"stablehlo"`` for XLA's, ``"auto"`` for native ones where
         they are available; `CompiledOptimizer.report` says what each sweep runs on.
       layout: ``"tree"`` for states as Optax has them, ``"packed"`` for one array for each field and dtype,
@@ -40,6 +42,9 @@ def compile(  # noqa: A001
       examples: how many examples the gradients have, for a ``tx`` that takes those of single examples.
       target: what `hlo`, `stablehlo`, `executable` and `report` are of: by default the device that JAX runs on,
         ``"cpu"``, or a card that need not be there, such as ``"cuda:h100"`` or ``"tpu:v5e"``. Running is not affected.
+      shard_state: an axis of the mesh that the parameters are on, over which the state is split, too (ZeRO): each array
+        along its first axis that can be cut into as many equal parts. Parameters stay as they are. On each device the
+        step computes its part of them, which are then gathered.
       pipeline: the passes of the step: as text, such as ``"my-pass,step"``, or a sequence of passes. `update` runs the
         same ones but `apply-updates`.
       extra_args: what `step` will be given beside gradients, state and parameters, by name: pytrees of arrays or of
@@ -50,16 +55,23 @@ def compile(  # noqa: A001
 
     Raises TypeError for a ``tx`` that is no pair, for a hyperparameter that is no number and for parameters that are no
     real floats unless they are masked, TreeMismatchError for ``grads`` of other shapes, PipelineError for a pipeline
-    that is malformed, or that `step` cannot do with, and TargetError for an unknown target. Where the compiler for a
-    target is not installed, the methods that need it raise TargetError.
+    that is malformed, or that `step` cannot do with, TargetError for an unknown target, and ShardingError for a packed
+    layout of parameters that are not sharded alike, and for a ``shard_state`` that is no axis of their mesh. Where the
+    compiler for a target is not installed, the methods that need it raise TargetError.
     """
     from optcc.passes.registry import passes_of_step
     from optcc.program.arrays import shapes_of
+    from optcc.program.placement import placement_of, with_sharded_state
     from optcc.runtime.optimizer import CompiledOptimizer
 
+    computed = set_aside(params)
+    placement = placement_of(computed)
+    if shard_state is not None:
+        placement = with_sharded_state(placement, shard_state, computed)
     return CompiledOptimizer(
         definition_of(tx),
-        shapes_of(set_aside(params)),
+        shapes_of(computed),
+        placement=placement,
         examples=examples,
         backend=backend,
         layout=layout,

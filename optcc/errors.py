@@ -50,6 +50,10 @@ class DonationError(OptccError, RuntimeError):
     """An array that a step cannot be given: its buffer was donated before, or is given twice."""
 
 
+class ShardingError(OptccError, ValueError):
+    """Arrays that are sharded as something cannot take them."""
+
+
 class MissingRuleError(OptccError, NotImplementedError):
     """An op that the interpreter cannot evaluate, or that a backend cannot lower."""
 

@@ -32,10 +32,16 @@ def is_direct(*trees: Any) -> bool:
     return not any(isinstance(x, Tracer) for x in [probe, *jax.tree.leaves(trees)])
 
 
-def initial_arrays(function: Function, params: Sequence[Any], hypers: Sequence[Any] = ()) -> list[Any]:
+def initial_arrays(
+    function: Function,
+    params: Sequence[Any],
+    hypers: Sequence[Any] = (),
+    shardings: Sequence[Any] | None = None,
+) -> list[Any]:
     """The flat arrays of the state that `@init` makes from those of the parameters, all of them new.
 
-    An array with the shape of its parameter is put where that is, if the parameter was put somewhere by its user.
+    Each is put where `shardings` says. Without them an array with the shape of its parameter is put where that is, if
+    the parameter was put somewhere by its user.
     """
     program, signature = function.program, function.signature
     values = signature.arguments([*keys_to_data(params), *hypers], operator.getitem)
@@ -45,9 +51,11 @@ def initial_arrays(function: Function, params: Sequence[Any], hypers: Sequence[A
     stored: list[Any] = []
     for b, v in zip(signature.outputs, results, strict=True):
         stored.append(_packed(b.packing, v) if b.packing and isinstance(v, Sequence) else v)
-    homes = _homes(function, params)
-    names = _leaves(function.op, signature.outputs, function.op.function_type.outputs)
-    placed = _put(signature.results(stored), [homes.get(leaf) for leaf in signature.results(names)])
+    if shardings is None:
+        homes = _homes(function, params)
+        names = _leaves(function.op, signature.outputs, function.op.function_type.outputs)
+        shardings = [homes.get(leaf) for leaf in signature.results(names)]
+    placed = _put(signature.results(stored), shardings)
     return own_arrays(signature.data_to_keys(placed), [*params, *program.bindings.values()])
 
 

@@ -7,7 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id"}
-_COLLECTIVES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
+_COLLECTIVES = (
+    "all-gather",
+    "all-reduce",
+    "all-to-all",
+    "collective-broadcast",
+    "collective-permute",
+    "ragged-all-to-all",
+    "reduce-scatter",
+)
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%\S+ = (.*?[})\]]) ([a-z][\w-]*)\((.*)$", flags=re.MULTILINE)
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%([\w.-]+) \([^\n]*\{$\n(.*?)^\}", flags=re.MULTILINE | re.DOTALL)
 _CALLED = re.compile(r"to_apply=%([\w.-]+)")

@@ -11,12 +11,13 @@ from optcc.dialect import Role
 from optcc.lowering.native.calls import sweeps_of, why_not_native
 from optcc.report.cost import Cost, cost_of
 from optcc.report.hlo import collectives, kernel_count, kernels
-from optcc.report.report import Array, Executable, Layout, OpaqueCall, Product, Report, Roofline, Sweep
+from optcc.report.report import Array, Executable, Layout, Mesh, OpaqueCall, Product, Report, Roofline, Sweep
 from optcc.runtime.backends import why_no_native_calls
 from optcc.targets import platform_of
 from optcc.versions import versions
 
 if TYPE_CHECKING:
+    from optcc.program.program import Function
     from optcc.program.signature import Binding
     from optcc.runtime.optimizer import CompiledOptimizer
 
@@ -25,7 +26,7 @@ _ROLES = (Role.UPDATES, Role.PARAMS, Role.STATE, Role.EXTRA)
 
 def make_report(compiled: CompiledOptimizer, *, xla: bool = True) -> Report:
     """Sweeps, bytes and arrays from the IR; with `xla`, kernels, aliasing and temporaries from the executable."""
-    step = compiled.staged.program.step
+    step = step_of(compiled)
     cost = cost_of(step.op)
     pairs = zip(cost.sweeps, why_not(compiled), strict=True)
     bindings = [b for role in _ROLES for b in step.signature.of_role(role)]
@@ -42,6 +43,7 @@ def make_report(compiled: CompiledOptimizer, *, xla: bool = True) -> Report:
         device=platform_of(compiled.target),
         for_target=compiled.target is not None,
         layout=_layout(compiled),
+        mesh=_mesh(compiled),
         executable=_executable(compiled) if xla else None,
         roofline=_roofline(compiled, cost) if xla else None,
         versions=versions(),
@@ -50,9 +52,24 @@ def make_report(compiled: CompiledOptimizer, *, xla: bool = True) -> Report:
 
 def why_not(compiled: CompiledOptimizer) -> list[str]:
     """For each sweep of `step` why it does not run as a native kernel, "" if it does."""
-    sweeps = sweeps_of(compiled.staged.program.step.op)
+    sweeps = sweeps_of(step_of(compiled).op)
     everywhere = why_no_native_calls(compiled.backend, platform_of(compiled.target))
+    if isinstance(compiled.per_device, str) and not everywhere:
+        everywhere = "XLA partitions it"
     return [everywhere or why_not_native(op) for op in sweeps]
+
+
+def step_of(compiled: CompiledOptimizer) -> Function:
+    """The step that runs: on a mesh that of one device, where it is run device by device."""
+    local = compiled.per_device
+    return compiled.staged.program.step if local is None or isinstance(local, str) else local
+
+
+def _mesh(compiled: CompiledOptimizer) -> Mesh | None:
+    placement, local = compiled.placement, compiled.per_device
+    if placement is None or local is None:
+        return None
+    return Mesh(placement.sizes, local if isinstance(local, str) else "", gathers=bool(placement.held))
 
 
 def _array(binding: Binding) -> Array:

@@ -72,6 +72,19 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Mesh:
+    """The devices that the parameters are on: the size of each axis.
+
+    `why_whole` says why XLA partitions the step, "" where each device runs it on its parts of the arrays: then sweeps,
+    arrays and bytes are those of one device. `gathers` says that parameters are gathered after the step.
+    """
+
+    axes: Mapping[str, int]
+    why_whole: str
+    gathers: bool
+
+
+@dataclass(frozen=True)
 class Executable:
     """What XLA made of the step: instructions that run, those that are fusions, collectives, and bytes.
 
@@ -108,8 +121,9 @@ class Report:
     """What a compiled step costs. Bytes are those of one step.
 
     `moved` are the bytes of all sweeps, `floor` those of touching each array once; both leave out what `opaque` calls
-    and `products` move. `device` is the platform; `for_target` says that it need not be there. `executable` is None in
-    a report that was made without XLA.
+    and `products` move. `device` is the platform; `for_target` says that it need not be there. `mesh` is None where the
+    parameters compiled for are on one device, or do not say where they are. `executable` is None in a report that was
+    made without XLA.
     """
 
     parameters: int
@@ -122,6 +136,7 @@ class Report:
     device: str
     for_target: bool
     layout: Layout
+    mesh: Mesh | None
     executable: Executable | None
     roofline: Roofline | None
     versions: Mapping[str, str]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
 from rich.console import Console
 from rich.table import Table
 
-from optcc.report.report import Executable, Layout, Product, Report, Roofline
+from optcc.report.report import Executable, Layout, Mesh, Product, Report, Roofline
 
 
 def report_text(report: Report) -> str:
     """Sweeps and bytes; kernels, aliasing and temporaries; every array; and what fell short."""
-    lines = [_sweep_table(report), *_summary(report), *_backends(report)]
+    lines = [_sweep_table(report), *_summary(report), *_mesh(report.mesh), *_backends(report)]
     lines += _executable(report, report.executable) if report.executable else []
     lines += _roofline(report, report.roofline) if report.roofline else []
     lines += ["", _array_table(report)]
@@ -79,6 +80,19 @@ def _bytes_line(report: Report) -> str:
         alone = f"the sweeps alone: {per(report.moved):.1f}"
         return f"bytes/parameter: not known, the traffic of {calls} is not counted ({alone})"
     return f"bytes/parameter: {per(report.moved):.1f}, floor {per(report.floor):.1f} (each array touched once)"
+
+
+def _mesh(mesh: Mesh | None) -> list[str]:
+    """The mesh, and what runs on each device."""
+    if mesh is None:
+        return []
+    axes = " x ".join(f"{axis} = {size}" for axis, size in mesh.axes.items())
+    if mesh.why_whole:
+        how = f"XLA partitions the step, since {mesh.why_whole}; sweeps and their bytes are those of all devices"
+    else:
+        how = "each device runs the step on its parts of the arrays; sweeps and bytes are those of one device"
+    gathered = ", parameters are gathered after it" if mesh.gathers else ""
+    return [f"mesh:            {math.prod(mesh.axes.values())} devices, {axes}", f"  {how}{gathered}"]
 
 
 def _backends(report: Report) -> list[str]:

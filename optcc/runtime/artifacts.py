@@ -7,69 +7,51 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+from jax.core import Tracer
+from jax.sharding import NamedSharding
 from xdsl.passes import ModulePass
 from xdsl.traits import SymbolTable
 
 from optcc.dialect import Role, Storage
-from optcc.errors import TreeMismatchError, message
+from optcc.errors import ShardingError, TreeMismatchError, message
 from optcc.formula.definition import Definition
 from optcc.interpret.initial_state import initial_arrays, is_direct
 from optcc.interpret.pairs import check_matches, compiled_program, init_program, update_program, uses_extra_args
 from optcc.pass_through import has_objects, set_apart
 from optcc.passes.apply_updates import ApplyUpdates
-from optcc.program.arrays import data_shapes, keys_to_data, shapes_of
+from optcc.program.arrays import data_shapes, shapes_of
+from optcc.program.placement import Placement, check_packable, placement_of, state_shardings
 from optcc.program.program import Function, Program
-from optcc.program.signature import ROLES
 from optcc.runtime.collector import collector_paused
 from optcc.runtime.donation import explained
-from optcc.runtime.executables import EXECUTABLES, MAKING, Made, check_step, jit_init, jit_step, key_of
+from optcc.runtime.executables import EXECUTABLES, MAKING, Made, interpret, jit_init, jit_step, key_of
 from optcc.runtime.hyperparameters import Hyperparameters
-from optcc.runtime.packed_trees import Layout, Packed, layout_of, like_of, packed_function, trees_of
+from optcc.runtime.on_mesh import OnMesh, device_bytes, lies_as, on_mesh, per_device, shapes_on_mesh
+from optcc.runtime.packed_trees import (
+    Layout,
+    Packed,
+    cheapest_layout,
+    layout_of,
+    like_of,
+    packed_function,
+    trees_of,
+)
 from optcc.runtime.primitive import BoundFunction
 from optcc.runtime.stages import Staged, run_pipeline
-from optcc.targets import Target, platform_of
-
-BUFFER_COST = 7.5e-6
-"""Seconds that one array of a state costs as an input and an output of a jitted call; measured on XLA:CPU."""
-MEMORY_SPEED = 57e9
-"""Bytes a second, of the machine that `BUFFER_COST` was measured on."""
+from optcc.runtime.variants import Variants
+from optcc.targets import platform_of
 
 
-class Artifacts:
+class Artifacts(Variants):
     """Everything that optimizers which differ in their numbers only have in common. Made when first asked for."""
 
-    def __init__(
-        self,
-        program: Program | Definition,
-        params: Any,
-        grads: Any,
-        passes: Sequence[ModulePass],
-        *,
-        backend: str,
-        layout: str,
-        extra: Any = None,
-        target: Target | None = None,
-    ) -> None:
-        self.source = program
-        self.extra = extra
-        self.target = target
-        self._with_extra: dict[Any, Artifacts] = {}
-        self._with_grads: dict[Any, Artifacts] = {}
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._latest = self
         self._has_objects = False
-        self.params = params
-        self.grads = grads
-        self.passes = tuple(passes)
-        self.backend = backend
-        self.asked_layout = layout
         self.steps = Made(self._step)
         self._updates: dict[Any, Function] = {}
-        self._bound: dict[Any, BoundFunction] = {}
-
-    @property
-    def _options(self) -> dict[str, Any]:
-        return {"backend": self.backend, "layout": self.asked_layout, "target": self.target}
+        self._bound: dict[Any, BoundFunction | OnMesh] = {}
 
     # The program
 
@@ -79,37 +61,6 @@ class Artifacts:
         if isinstance(self.source, Program):
             return self.source
         return compiled_program(self.source, self.params, self.grads, self.extra)
-
-    def with_extra(self, extra: Any) -> Artifacts:
-        """What is made for a step with extra arguments, a pytree of shapes and dtypes."""
-        if extra == self.extra:
-            return self
-        key = jax.tree.structure(extra), tuple((x.shape, x.dtype) for x in jax.tree.leaves(extra))
-        if key not in self._with_extra:
-            given = self.source, self.params, self.grads, self.passes
-            self._with_extra[key] = Artifacts(*given, **self._options, extra=extra)
-        return self._with_extra[key]
-
-    def with_grads(self, grads: Any, params: Any) -> Artifacts:
-        """What is made for gradients of other dtypes than those compiled for; this itself, where more differs.
-
-        Gradients and parameters may both be in other containers, as NNX gives them: there `init` gets variables, and
-        `update` their arrays.
-        """
-        if isinstance(self.source, Program) or isinstance(grads, Packed):
-            return self
-        leaves, structure = jax.tree.flatten(shapes_of(grads))
-        own, same = jax.tree.flatten(self.grads)
-        moved = structure != same and jax.tree.structure(params) == structure and len(leaves) == len(own)
-        fit = (structure == same or moved) and all(_widens(x, y) for x, y in zip(leaves, own, strict=True))
-        key = structure, tuple(x.dtype for x in leaves)
-        if not fit or key == (same, tuple(x.dtype for x in own)):
-            return self
-        if key not in self._with_grads:
-            like = jax.tree.unflatten(structure, jax.tree.leaves(self.params)) if moved else self.params
-            given = self.source, like, jax.tree.unflatten(structure, leaves), self.passes
-            self._with_grads[key] = Artifacts(*given, **self._options, extra=self.extra)
-        return self._with_grads[key]
 
     @cached_property
     def staged(self) -> Staged:
@@ -141,10 +92,9 @@ class Artifacts:
         """The layout of states: ``"tree"``, ``"packed"`` or ``"tiled"``."""
         if self.asked_layout != "auto":
             return self.asked_layout
-        leaves = data_shapes(self.state)
-        moved = sum(x.size * x.dtype.itemsize for x in leaves) / MEMORY_SPEED
-        one_array = "packed" if platform_of(self.target) == "cpu" else "tiled"
-        return one_array if len(leaves) * BUFFER_COST > moved else "tree"
+        if self.placement is not None and self.placement.is_split:
+            return "tree"
+        return cheapest_layout(data_shapes(self.state), platform_of(self.target))
 
     @property
     def packs_state(self) -> bool:
@@ -185,9 +135,21 @@ class Artifacts:
         function = self._packed_init
         arrays = hypers.arrays(function)
         if is_direct(params, arrays):
-            return trees_of(function, initial_arrays(function, params, arrays))[Role.STATE]
+            placed = initial_arrays(function, params, arrays, self.shardings(self._placement_of(params)))
+            return trees_of(function, placed)[Role.STATE]
         make = partial(jit_init, BoundFunction(function, "stablehlo"))
         return EXECUTABLES.get(("init", key_of(function)), make)(params, arrays)
+
+    def shardings(self, placement: Placement | None) -> list[NamedSharding] | None:
+        """Where each array of a state is, given where the parameters are; None where these do not say."""
+        if placement is None:
+            return None
+        if self.packs_state:
+            check_packable(placement, self.layout, self.params)
+            return None
+        # The step says which arrays are what is left of a parameter. Without its extra arguments there is none.
+        alone = self.init_function.program is not self.final
+        return None if alone else state_shardings(self.final.step, placement)
 
     @cached_property
     def _packed_init(self) -> Function:
@@ -210,8 +172,46 @@ class Artifacts:
 
     def _step(self, grads: bool, state: bool, params: bool, donate: bool) -> Any:
         function = self.step_function(grads, state, params)
-        key = "step", self.backend, key_of(function), donate
-        return EXECUTABLES.get(key, lambda: jit_step(BoundFunction(function, self.backend), donate=donate))
+        key = "step", self.backend, key_of(function), donate, self.placement
+        return EXECUTABLES.get(key, lambda: jit_step(self._bind(function), donate=donate))
+
+    def _bind(self, function: Function) -> BoundFunction | OnMesh:
+        """What runs a function, on the mesh if there is one."""
+        whole = BoundFunction(function, self.backend)
+        return whole if self.placement is None else on_mesh(whole, self.placement)
+
+    @cached_property
+    def per_device(self) -> Function | str:
+        """The step of reports on one device's parts of the arrays, or why it runs on whole ones."""
+        assert self.placement is not None
+        try:
+            return per_device(self.step_function(*self.packs), self.placement)
+        except ShardingError as error:
+            return str(error).replace("\n  where: ", ", ")
+
+    def for_arrays(self, params: Any, state: Any) -> Artifacts:
+        """What is made for where arrays are. Within a trace that is not known, and is what was compiled for."""
+        leaves = jax.tree.leaves(params)
+        if leaves and isinstance(leaves[0], Tracer):
+            replicated = self.placement is not None and not self.placement.is_split
+            return self.on(None) if replicated else self
+        made = self.on(self._placement_of(leaves))
+        return made if made.placement is None or made.packs_state or lies_as(state, made.kept) else self.on(None)
+
+    def _placement_of(self, params: Sequence[Any]) -> Placement | None:
+        """Where parameters are: mostly where those are that were compiled for."""
+        if not params or not isinstance(getattr(params[0], "sharding", None), NamedSharding):
+            return None
+        return self.placement if self.placement and lies_as(params, self._given) else placement_of(params)
+
+    @cached_property
+    def _given(self) -> list[NamedSharding]:
+        return self.placement.given if self.placement else []
+
+    @cached_property
+    def kept(self) -> list[NamedSharding]:
+        """Where each array of the state is on the mesh."""
+        return self.shardings(self.placement) or []
 
     def run_step(
         self, grads: Any, state: Any, params: Any, hypers: Hyperparameters, extra: Any, *, donate: bool
@@ -220,6 +220,9 @@ class Artifacts:
 
         What JAX does not take as an argument, such as a function in a model, stays outside of the jitted step.
         """
+        made = self.for_arrays(params, state)
+        if made is not self:
+            return made.run_step(grads, state, params, hypers, extra, donate=donate)
         if not self._has_objects:
             try:
                 return self._run_step(grads, state, params, hypers, extra, donate)
@@ -255,13 +258,9 @@ class Artifacts:
     def interpret_step(self, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
         """What a step gives, from the reference interpreter. Raises TreeMismatchError."""
         packed = (isinstance(trees[role], Packed) for role in (Role.UPDATES, Role.STATE, Role.PARAMS))
-        function = self.step_function(*packed)
-        check_step({role: like_of(function, role) for role in trees}, trees)
-        flat = [jnp.asarray(x) for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
-        arrays = BoundFunction(function, "stablehlo").interpret(*flat, *hypers)
-        return trees_of(function, function.signature.data_to_keys([jnp.asarray(x) for x in arrays]))
+        return interpret(self.step_function(*packed), trees, hypers)
 
-    def update(self, with_params: bool, extra: Any) -> tuple[BoundFunction, Function]:
+    def update(self, with_params: bool, extra: Any) -> tuple[BoundFunction | OnMesh, Function]:
         """`@update` with or without parameters, and with extra arguments: what runs, and whose numbers it takes.
 
         Raises TypeError for a program that was given as a module, which has a step only.
@@ -276,9 +275,9 @@ class Artifacts:
                 state = init_program(self.source, self.params)[0].init.shapes(Role.STATE, results=True)
                 program = update_program(self.source, self.grads, state, params, shapes)
                 function = run_pipeline(program, self._update_passes, keep=False).program.update
-                make = partial(BoundFunction, function, self.backend)
                 # What is bound may be another optimizer's, with other numbers.
-                self._bound[key] = EXECUTABLES.get(("update", self.backend, key_of(function)), make)
+                known = "update", self.backend, key_of(function), self.placement
+                self._bound[key] = EXECUTABLES.get(known, partial(self._bind, function))
                 self._updates[key] = function
         return self._bound[key], self._updates[key]
 
@@ -287,15 +286,22 @@ class Artifacts:
     @cached_property
     def lowered(self) -> Any:
         """`step`, traced and lowered by JAX, for the target if there is one."""
-        function = self.step_function(*self.packs)
         with collector_paused():
-            dtypes = self.final.step.signature
-            hypers = tuple(jax.ShapeDtypeStruct((dtypes.hypers.count(dtype),), dtype) for dtype in dtypes.hyper_dtypes)
-            like = (like_of(function, role) for role in (Role.PARAMS, Role.STATE, Role.UPDATES))
-            shapes = *like, hypers, self.extra
-            return self.steps[*self.packs, True].lower(
-                *jax.tree.map(self.target.placed, shapes) if self.target else shapes
-            )
+            return self.steps[*self.packs, True].lower(*self.arguments)
+
+    @cached_property
+    def arguments(self) -> Any:
+        """Shapes and dtypes of parameters, state, gradients, hyperparameters and extra arguments, on the target, or
+        with the shardings that they have on the mesh."""
+        function, dtypes = self.step_function(*self.packs), self.final.step.signature
+        hypers = tuple(jax.ShapeDtypeStruct((dtypes.hypers.count(dtype),), dtype) for dtype in dtypes.hyper_dtypes)
+        like = (like_of(function, role) for role in (Role.PARAMS, Role.STATE, Role.UPDATES))
+        shapes = *like, hypers, self.extra
+        if self.target:
+            return jax.tree.map(self.target.placed, shapes)
+        if self.placement is None or any(self.packs):
+            return shapes
+        return shapes_on_mesh(shapes, self.placement, self.shardings(self.placement))
 
     @cached_property
     def executable(self) -> Any:
@@ -304,14 +310,6 @@ class Artifacts:
 
     @property
     def donated_bytes(self) -> int:
-        """Bytes of state and parameters, which `step` is given and gives back; of packed ones, with their gaps."""
-        function = self.step_function(*self.packs)
-        kept = [like_of(function, role) for role in (Role.PARAMS, Role.STATE)]
-        return sum(x.size * x.dtype.itemsize for x in data_shapes(kept))
-
-
-def _widens(got: Any, expected: Any) -> bool:
-    """Whether a gradient may take another's place: of the same shape, and real or complex as that."""
-    kinds = (jnp.floating, jnp.complexfloating)
-    alike = any(jnp.issubdtype(got.dtype, kind) and jnp.issubdtype(expected.dtype, kind) for kind in kinds)
-    return got.shape == expected.shape and alike
+        """Bytes of state and parameters on one device, which `step` is given and gives back; of packed ones, with their
+        gaps."""
+        return device_bytes(self.arguments[:2])

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from optcc.dialect import Role
+from optcc.dialect import Role, leaf_tables
 from optcc.errors import message
 from optcc.formula.definition import Definition
 from optcc.interpret.initial_state import own_arrays
@@ -20,8 +20,9 @@ from optcc.pass_through import set_apart
 from optcc.program.arrays import keys_to_data, shapes_of
 from optcc.program.program import Function, Program
 from optcc.program.signature import ROLES
+from optcc.runtime.on_mesh import OnMesh
 from optcc.runtime.packed_trees import Packed, check_layout, like_of, trees_of
-from optcc.runtime.primitive import BoundFunction, bind
+from optcc.runtime.primitive import BoundFunction
 
 MAKING = RLock()
 """Held while something is made for the first time, so that two threads do not make it twice."""
@@ -79,7 +80,7 @@ def key_of(function: Function) -> Any:
     program = function.program
     # An id is enough as long as what is kept for it keeps the callable alive, which the executable does.
     opaque = tuple(sorted((name, id(f)) for name, f in program.callables.items()))
-    tables = "".join(str(op) for op in program.module.ops if op.name == "optim.leaves")
+    tables = "".join(map(str, leaf_tables(program.module)))
     structures = tuple(function.structure(role, results=results) for role in ROLES for results in (False, True))
     return str(function.op), tables, structures, tuple(sorted(function.packed)), opaque, rule(), program.zeroed
 
@@ -94,7 +95,7 @@ def jit_init(bound: BoundFunction) -> Any:
     return jax.jit(optcc_init)
 
 
-def jit_step(bound: BoundFunction, *, donate: bool) -> Any:
+def jit_step(bound: BoundFunction | OnMesh, *, donate: bool) -> Any:
     """The jitted step. Parameters and state come first, in the order of the results, so that XLA, which pairs donated
     buffers with results of their shape in order, gives each array its own buffer back."""
     like = {role: like_of(bound.function, role) for role in (Role.UPDATES, Role.STATE, Role.PARAMS)}
@@ -110,10 +111,33 @@ def jit_step(bound: BoundFunction, *, donate: bool) -> Any:
     return jax.jit(optcc_step, donate_argnums=(0, 1) if donate else ())
 
 
-def call(bound: BoundFunction, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
+def jit_training(step: Any, unpack: Any, loss: Callable[..., Any], *, has_aux: bool) -> Any:
+    """The jitted step of a training: gradients of a loss, and `step`, with parameters and state donated."""
+
+    def of_tree(params: Any, *batch: Any) -> Any:
+        return loss(unpack(params) if isinstance(params, Packed) else params, *batch)
+
+    value_and_grad = jax.value_and_grad(of_tree, has_aux=has_aux)
+
+    def optcc_train(params: Any, state: Any, *batch: Any) -> Any:
+        value, grads = value_and_grad(params, *batch)
+        return *step(grads, state, params), value
+
+    return jax.jit(optcc_train, donate_argnums=(0, 1))
+
+
+def call(bound: BoundFunction | OnMesh, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
     """Run a function on the caller's pytrees; the pytrees of its results."""
     flat = [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
-    return trees_of(bound.function, bind(bound, [*flat, *hypers]))
+    return trees_of(bound.function, bound.run([*flat, *hypers]))
+
+
+def interpret(function: Function, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
+    """What a function gives, from the reference interpreter. Raises TreeMismatchError."""
+    check_step({role: like_of(function, role) for role in trees}, trees)
+    flat = [jnp.asarray(x) for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
+    arrays = BoundFunction(function, "stablehlo").interpret(*flat, *hypers)
+    return trees_of(function, function.signature.data_to_keys([jnp.asarray(x) for x in arrays]))
 
 
 def extra_arrays(source: Definition | Program, extra_args: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ import jax
 from optcc import base
 from optcc.formula.definition import Definition
 from optcc.pass_through import as_given
-from optcc.program.program import Program
+from optcc.program.placement import Placement
+from optcc.program.program import Function, Program
 from optcc.runtime.artifacts import Artifacts
 from optcc.runtime.stages import Staged
 from optcc.targets import Target
@@ -129,8 +130,18 @@ class Inspectable:
         return self._made.executable
 
     @property
+    def placement(self) -> Placement | None:
+        """The mesh that the parameters compiled for are on, and how they are split; None where they do not say."""
+        return self._made.placement
+
+    @property
+    def per_device(self) -> Function | str | None:
+        """The step that each device runs on its parts of the arrays, or why XLA partitions it; None without a mesh."""
+        return None if self.placement is None or self.target else self._made.per_device
+
+    @property
     def donated_bytes(self) -> int:
-        """Bytes of state and parameters, which `step` is given and gives back; of packed ones, with their gaps."""
+        """Bytes of state and parameters on one device, which `step` is given and gives back; packed, with gaps."""
         return self._made.donated_bytes
 
 

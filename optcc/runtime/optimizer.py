@@ -19,10 +19,11 @@ from optcc.passes import PIPELINES
 from optcc.passes.rewrite.state_slots import FROM_OPTAX, TO_OPTAX
 from optcc.program.arrays import shapes_of
 from optcc.program.build import grads_like
+from optcc.program.placement import Placement, check_packable
 from optcc.program.program import Program
 from optcc.runtime.artifacts import Artifacts
 from optcc.runtime.backends import check_backend
-from optcc.runtime.executables import call, check_step, extra_arrays
+from optcc.runtime.executables import call, check_step, extra_arrays, jit_training
 from optcc.runtime.hyperparameters import Hyperparameters
 from optcc.runtime.inspection import Inspectable
 from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, check_layout_name, pack_tree
@@ -48,6 +49,7 @@ class CompiledOptimizer(Inspectable):
         extra_args: Mapping[str, Any] | None = None,
         grads: Any = None,
         target: str | None = None,
+        placement: Placement | None = None,
     ) -> None:
         check_backend(backend)
         self.target = target_of(target) if target else None
@@ -58,8 +60,9 @@ class CompiledOptimizer(Inspectable):
         like = grads_like(program, params, examples) if isinstance(program, Definition) else params
         grads = like if grads is None else shapes_of(set_apart(grads, like)[0])
         check_matches(grads, like, "grads", "the params", dtypes=False)
-        options: Any = {"backend": backend, "layout": layout, "extra": extra_args, "target": self.target}
-        self._made = Artifacts(program, params, grads, pipeline, **options)
+        check_packable(placement, layout, params)
+        options: Any = {"backend": backend, "layout": layout, "target": self.target, "placement": placement}
+        self._made = Artifacts(program, params, grads, pipeline, extra=extra_args, **options)
         self._hypers: Hyperparameters | None = None
 
     @property
@@ -75,7 +78,8 @@ class CompiledOptimizer(Inspectable):
     def init(self, params: base.Params) -> base.OptState:
         """The initial state, packed in the layouts ``"packed"`` and ``"tiled"``.
 
-        Raises TreeMismatchError for parameters other than those compiled for.
+        On a mesh a moment is where its parameter is, and what is factored where the rest of that is. Raises
+        TreeMismatchError for other parameters, and ShardingError for packing what is not sharded alike.
         """
         if isinstance(params, PackedParams):
             params = self.unpack(params)
@@ -101,6 +105,7 @@ class CompiledOptimizer(Inspectable):
             return self.pack(new_updates), new_state
         updates, params, aside = set_apart(updates, params, self._made.grads)
         made = self._made.with_grads(updates, params)
+        made = made.for_arrays(updates if params is None else params, state)
         extra = extra_arrays(made.source, extra_args)
         trees = {Role.UPDATES: updates, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step({Role.UPDATES: made.grads, Role.STATE: made.state, Role.PARAMS: made.params}, trees)
@@ -141,23 +146,12 @@ class CompiledOptimizer(Inspectable):
 
         ``loss(params, *batch)`` returns a 0-d array, with ``has_aux`` a pair of that and anything else. The result is
         jitted: ``train(params, state, *batch)`` returns new parameters, new state and what the loss returned.
-        ``params`` and ``state`` are donated: their buffers are used for the results and must not be used again.
-        Packed parameters are unpacked for the loss, and are returned packed.
+        ``params`` and ``state`` are donated and must not be used again. Packed parameters are returned packed.
 
         JAX pairs donated arguments with results of their shape in order: in another one a moment's buffer would become
         the parameters', and XLA would copy most of both.
         """
-
-        def of_tree(params: base.Params, *batch: Any) -> Any:
-            return loss(self.unpack(params) if isinstance(params, PackedParams) else params, *batch)
-
-        value_and_grad = jax.value_and_grad(of_tree, has_aux=has_aux)
-
-        def optcc_train(params: base.Params, state: base.OptState, *batch: Any) -> Any:
-            value, grads = value_and_grad(params, *batch)
-            return *self.step(grads, state, params), value
-
-        return jax.jit(optcc_train, donate_argnums=(0, 1))
+        return jit_training(self.step, self.unpack, loss, has_aux=has_aux)
 
     def interpret_step(
         self, grads: base.Updates, state: base.OptState, params: base.Params

@@ -57,6 +57,10 @@ class BoundFunction:
 
         return jax.jit(optcc_update)
 
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        """The flat results on flat arrays, within a trace or at once."""
+        return bind(self, arrays)
+
     def interpret(self, *arrays: Any) -> list[Any]:
         """Evaluate in jax.numpy."""
         signature, program = self.function.signature, self.function.program
