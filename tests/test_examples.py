@@ -38,3 +38,13 @@ def test_ensemble_has_many_leaves():
 def test_one_line_changes_an_optax_script():
     before, after = load("train_optax").run(32, 6)
     np.testing.assert_allclose(after, before, rtol=1e-3)
+
+
+def test_muon_learns_and_says_whose_each_matrix_is(capsys: pytest.CaptureFixture[str]):
+    losses = load("train_muon").run(25)
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "inner_states.adam.inner_state.0.mu: 4 leaves, 33,024 elements",
+        "inner_states.muon.inner_state.0.mu: 8 leaves, 98,304 elements",
+    ]
