@@ -50,6 +50,7 @@ from optcc.errors import TreeMismatchError as TreeMismatchError
 from optcc.example_clipping import per_example_global_norm_clip as per_example_global_norm_clip
 from optcc.example_clipping import per_example_layer_norm_clip as per_example_layer_norm_clip
 from optcc.gradient_scaling import scale_gradient as scale_gradient
+from optcc.imported import imported as imported
 from optcc.least_squares import nnls as nnls
 from optcc.linear_algebra import global_norm as global_norm
 from optcc.linear_algebra import matrix_inverse_pth_root as matrix_inverse_pth_root

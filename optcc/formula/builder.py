@@ -52,6 +52,7 @@ class Outside(Protocol):
     bindings: dict[str, Any]
     callables: dict[str, Callable[..., Any]]
     zeroed: set[int]
+    literals: dict[str, str]
 
 
 class Builder(TreeEmitter):
@@ -75,6 +76,10 @@ class Builder(TreeEmitter):
         """The functions behind the module's opaque calls, by callee."""
         self.zeroed = module.zeroed
         """The places of leaves that pass through and whose updates are set to zero."""
+        self.literals = module.literals
+        """Where the numbers of foreign functions stand that are hyperparameters, by name: file and line."""
+        self.known_literals: dict[tuple[str, float], Scalar] = {}
+        """The same numbers in this function, by the place in the chain and the value."""
         self.extra_args: dict[str, Tree] | None = None
         """The extra keyword arguments of `update`, each a tree over leaves of its own, if there are any."""
         self.extra_functions: Mapping[str, Callable[..., Any]] = {}
@@ -174,6 +179,19 @@ class Builder(TreeEmitter):
         op.results[0].name_hint = name
         self._hypers[key] = result
         return result
+
+    def literal(self, value: float, where: str) -> Scalar:
+        """A number of a foreign function as the hyperparameter `literal.N`; one value is one hyperparameter.
+
+        `where` is the file and line that it is first used in.
+        """
+        prefix = self.unique_name("literal")
+        if (prefix, value) not in self.known_literals:
+            name = f"{prefix}.{sum(place == prefix for place, _ in self.known_literals)}"
+            op = self.add(HyperOp(name, f64, FloatAttr(value, f64)))
+            self.literals[name] = where
+            self.known_literals[prefix, value] = Scalar(self, op.results[0], HOST_F64, weak=True)
+        return self.known_literals[prefix, value]
 
     def _own(self, name: str, value: Scalar) -> Scalar:
         if value.builder is not self:

@@ -108,6 +108,9 @@ class Expressions:
     def convert(self, x: int, old: Any, new: Any) -> int:
         """A conversion, as JAX's: to bool it compares with 0, to a narrow float it rounds."""
         old, new = np.dtype(old), np.dtype(new)
+        if self.op[x][0] == "constant" and jnp.issubdtype(old, jnp.floating) and jnp.issubdtype(new, jnp.floating):
+            _, name, data = self.op[x]
+            return self.constant(np.frombuffer(data, name)[0], new)
         narrow = compute_dtype(new) != new
         if old == new and not narrow:
             return x

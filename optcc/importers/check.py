@@ -7,15 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 
-from optcc.dialect import Leaf
+from optcc.dialect import Leaf, MapOp
 from optcc.formula.values import GroupedLeaves, Scalar, Tree
 from optcc.importers.axes import Shape, is_whole
 from optcc.importers.canonical import Expressions
 from optcc.importers.check_jaxpr import JaxprElements
 from optcc.importers.check_ops import OpElements, UnknownOpError, by_leaf
-from optcc.importers.flat_jaxprs import FlatJaxpr
+from optcc.importers.flat_jaxprs import Atom, FlatJaxpr
 from optcc.importers.primitives import NotImportedError
 from optcc.importers.terms import Rolled
 
@@ -31,21 +31,26 @@ def check(
     flat: FlatJaxpr,
     leaf_set: GroupedLeaves,
     inputs: tuple[Sequence[Place | None], Mapping[str, Tree | Scalar]],
-    outputs: tuple[Sequence[Place], Mapping[str, Tree | Scalar]],
+    outputs: tuple[Sequence[tuple[Atom, Place]], Mapping[str, Tree | Scalar]],
     ops: Sequence[Operation],
     rolled: Rolled,
 ) -> None:
     """Compare every output of the ops with that of the jaxpr. Raises NotImportedError where they differ.
 
-    `inputs` and `outputs` have the place of each array of the jaxpr, and the values of the builder by name.
+    `inputs` and `outputs` have the place of each array of the jaxpr, and the values of the builder by name. What calls
+    take is among the outputs. What they give is an input on both sides: they run the equations of the jaxpr.
     """
     shapes = dict(zip(leaf_set.leaves, b.leaf_sets.shapes(leaf_set), strict=True))
     e = Expressions()
-    wanted = JaxprElements(e, shapes).outputs(flat, inputs[0])
+    given = {array.number: (array, (name, leaf)) for part in rolled.parts for name, tree in part.given.items()
+             for leaf, (array, _) in tree.items()}  # fmt: skip
+    given |= {array.number: (array, (name, None)) for part in rolled.parts
+              for name, (array, _) in part.numbers_given.items()}  # fmt: skip
+    wanted = JaxprElements(e, shapes).outputs(flat, inputs[0], given, [atom for atom, _ in outputs[0]])
     found = _expanded(b, e, leaf_set, inputs[1], ops)
     got = {name: by_leaf(x.parts, x.leaf_set.members, found) if isinstance(x, Tree) else found[x.value]
            for name, x in outputs[1].items()}  # fmt: skip
-    for atom, place, want in zip(flat.outputs, outputs[0], wanted, strict=True):
+    for (atom, place), want in zip(outputs[0], wanted, strict=True):
         name, leaf = place
         value = got[name]
         one = value if isinstance(value, int) else value.get(leaf if leaf is not None else -1)
@@ -75,14 +80,23 @@ def _expanded(
             own = dict(zip(value.leaf_set.leaves, (x.shape for x in b.shapes(value)), strict=True))
             long = {i: [axis for axis, size in enumerate(shape) if size != 1] for i, shape in own.items()}
             for k, part in value.parts.items():
-                found.bind(part, {i: e.element(name, i, long[i]) for i in value.leaf_set.members[k]})
+                stored = _stored(part, ops)
+                found.bind(stored, {i: e.element(name, i, long[i]) for i in value.leaf_set.members[k]})
         else:
             found.bind(value.value, e.element(name, None))
+    for (_, number), scalar in b.known_literals.items():
+        found.bind(scalar.value, e.constant(number, np.dtype(np.float64)))
     try:
         found.run(ops)
     except UnknownOpError as error:
         raise NotImportedError(f"the check knows no {error}") from None
     return found
+
+
+def _stored(part: SSAValue, ops: Sequence[Operation]) -> SSAValue:
+    """What a part of an input was before it was widened, if that is done by one of the ops."""
+    owner = part.owner
+    return owner.inputs[0] if isinstance(owner, MapOp) and owner in ops else part
 
 
 def _shape(value: Tree | Scalar, shapes: Mapping[int, Shape], leaf: int) -> Shape:

@@ -5,7 +5,7 @@ This file shares nothing with the re-rolling: it reads each equation by itself, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,8 +15,9 @@ from optcc.dtypes import compute_dtype
 from optcc.importers import axes as axes_of
 from optcc.importers.axes import FLAT, Axes, Shape
 from optcc.importers.canonical import Expressions
-from optcc.importers.flat_jaxprs import Atom, Equation, FlatJaxpr, Literal
+from optcc.importers.flat_jaxprs import Array, Atom, Equation, FlatJaxpr, Literal
 
+Place = tuple[str, int | None]
 Element = tuple[int, Axes]
 """An expression, and the axes of its leaf that the dimensions of the array are."""
 
@@ -41,9 +42,18 @@ class JaxprElements:
         self.leaf_shapes = leaf_shapes
         self._env: dict[int, Element | list[int]] = {}
 
-    def outputs(self, flat: FlatJaxpr, inputs: Sequence[tuple[str, int | None] | None]) -> list[Element | None]:
-        """The expression of each output, None for one that an equation is not known of."""
-        for array, known in zip(flat.inputs, inputs, strict=True):
+    def outputs(
+        self,
+        flat: FlatJaxpr,
+        inputs: Sequence[Place | None],
+        given: Mapping[int, tuple[Array, Place]],
+        asked: Sequence[Atom],
+    ) -> list[Element | None]:
+        """The expression of each array asked for, None for one that an equation is not known of.
+
+        `given` are the arrays that calls give, by number: they count as inputs.
+        """
+        for array, known in [*zip(flat.inputs, inputs, strict=True), *given.values()]:
             if known is not None:
                 name, leaf = known
                 rank = len(array.shape)
@@ -51,14 +61,14 @@ class JaxprElements:
                 long = [axis for axis, size in enumerate(array.shape) if size != 1]
                 self._env[array.number] = self.e.element(name, leaf, long), axes
         for equation in flat.equations:
-            if not equation.inputs or len(equation.outputs) != 1:
+            if not equation.inputs or len(equation.outputs) != 1 or equation.outputs[0].number in given:
                 continue
             try:
                 result = self._equation(equation, [self._read(x) for x in equation.inputs])
             except (NotComparedError, axes_of.NotImportedError):
                 continue
             self._env[equation.outputs[0].number] = result
-        return [self._output(atom) for atom in flat.outputs]
+        return [self._output(atom) for atom in asked]
 
     def _output(self, atom: Atom) -> Element | None:
         try:

@@ -10,7 +10,19 @@ from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from optcc.dialect import Combiner, Extent, JoinOp, Leaf, MapOp, ReduceOp, SplitOp, TreeType, element_type
+from optcc.dialect import (
+    CallOp,
+    Combiner,
+    Extent,
+    HyperOp,
+    JoinOp,
+    Leaf,
+    MapOp,
+    ReduceOp,
+    SplitOp,
+    TreeType,
+    element_type,
+)
 from optcc.dtypes import dtype_of
 from optcc.importers.canonical import Expressions
 
@@ -95,6 +107,8 @@ class OpElements:
     def run(self, ops: Iterable[Operation]) -> None:
         """Read ops in order. Raises UnknownOpError."""
         for op in ops:
+            if isinstance(op, HyperOp | CallOp):
+                continue  # bound
             rule = _RULES.get(type(op))
             if rule is not None:
                 rule(self, op)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -17,6 +16,8 @@ from optcc.dtypes import compute_dtype, type_of
 from optcc.formula import scalar_code
 from optcc.formula.folds import MixedGroupError
 from optcc.formula.values import GroupedLeaves, Scalar, Tree
+from optcc.importers.emit_calls import Calls
+from optcc.importers.leaf_classes import LeafClass, classes_of
 from optcc.importers.primitives import emit_primitive
 from optcc.importers.terms import ALL, Kept, Rolled, Term
 
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 _COMBINERS = {"add": Combiner.ADD, "max": Combiner.MAX, "min": Combiner.MIN, "and": Combiner.MIN, "or": Combiner.MAX}
 _LITERALS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
-
-
-@dataclass(frozen=True, eq=False)
-class LeafClass:
-    """Leaves of one group that are computed alike, as a leaf set."""
-
-    group: int
-    members: tuple[int, ...]
-    symbol: str
 
 
 class Emission:
@@ -46,49 +38,48 @@ class Emission:
         inputs: Mapping[str, Tree | Scalar],
         rolled: Rolled,
         extents: Mapping[str, str],
+        calls: Calls,
+        *,
+        hypers: bool,
     ) -> None:
-        """`extents` has that of each output that is a tree."""
+        """`extents` has that of each output that is a tree; with `hypers` numbers are hyperparameters."""
         self.b = b
-        self.inputs = inputs
+        self.operands = inputs
+        self.inputs = dict(inputs)
+        """What the terms of inputs stand for: also what calls give."""
+        self.calls = calls
         self.rolled = rolled
         self.extents = extents
+        self.hypers = hypers
         self.leaf_set = leaf_set
-        self.classes = self._classes()
+        self.classes = classes_of(b, leaf_set, rolled)
         self._class_of = {leaf: c for c in self.classes for leaf in c.members}
         self._parts: dict[tuple[str, int], dict[LeafClass, SSAValue]] = {}
         self._values: dict[tuple[int, LeafClass | None], SSAValue] = {}
 
-    def emit(self) -> tuple[dict[str, Tree], dict[str, Scalar]]:
-        """The outputs by name. Raises NotImportedError, and MixedGroupError as a join does."""
+    def emit(self) -> dict[str, Tree | Scalar]:
+        """The outputs by name, and what calls take. Raises NotImportedError, and MixedGroupError as a join does."""
         needed = self._needed()
+        made: dict[str, Tree | Scalar] = {}
+        stages: dict[int, list[Term]] = {0: []}
         for term in self.rolled.terms:
-            for c in needed.get(term.number, ()):
-                self._values[term.number, c] = self._step(term) if c is None else self._lane(term, c)
-        scalars = {name: self._scalar(term) for name, term in self.rolled.scalars.items()}
-        return {name: self._tree(terms, self.extents[name]) for name, terms in self.rolled.trees.items()}, scalars
+            stages.setdefault(self.rolled.stages.get(term.number, 0), []).append(term)
+        parts = {part.stage: part for part in self.rolled.parts}
+        for stage in sorted(stages.keys() | parts.keys()):
+            if stage in parts:
+                part = parts[stage]
+                made |= {name: self._output(name) for name in (*part.taken, *part.numbers_taken)}
+                self.inputs |= self.calls.emit(part, made, self.operands)
+            for term in stages.get(stage, ()):
+                for c in needed.get(term.number, ()):
+                    self._values[term.number, c] = self._step(term) if c is None else self._lane(term, c)
+        names = *self.rolled.trees, *self.rolled.scalars
+        return made | {name: self._output(name) for name in names if name not in made}
 
-    # Which leaves are computed alike
-
-    def _classes(self) -> list[LeafClass]:
-        keys: dict[int, list[int]] = {leaf: [] for leaf in self.leaf_set.leaves}
-        for terms in self.rolled.trees.values():
-            for leaf, key in keys.items():
-                key.append(terms[leaf].number if leaf in terms else -1)
-        for fold in self.rolled.folds:
-            for leaf, term in zip(fold.parameter[1], fold.operands, strict=True):
-                if leaf is not None:
-                    keys[leaf] += [fold.number, term.number]
-        classes: list[LeafClass] = []
-        for k, symbol in self.leaf_set.groups.items():
-            found: dict[tuple[int, ...], list[int]] = {}
-            for leaf in self.leaf_set.members[k]:
-                found.setdefault(tuple(keys[leaf]), []).append(leaf)
-            leaves = dict(zip(self.leaf_set.members[k], self.b.leaf_sets.leaves(symbol), strict=True))
-            for n, members in enumerate(found.values()):
-                own = symbol if len(found) == 1 else f"{symbol}_{n}"
-                name = self.b.leaf_sets.define(own, tuple(leaves[i] for i in members))
-                classes.append(LeafClass(k, tuple(members), name))
-        return classes
+    def _output(self, name: str) -> Tree | Scalar:
+        if name in self.rolled.scalars:
+            return self._scalar(self.rolled.scalars[name])
+        return self._tree(self.rolled.trees[name], self.extents.get(name, Extent.ELEMENTS))
 
     def _needed(self) -> dict[int, dict[LeafClass | None, None]]:
         """For each term the classes whose values are used, None for that of the step."""
@@ -110,8 +101,8 @@ class Emission:
                     inner = self._direct(term, item)
                     need(inner, [None if leaf is None else self._class_of[leaf]])
                 continue
-            for operand in term.operands:
-                if operand.op != "literal" or term.kept is None:
+            for i, operand in enumerate(term.operands):
+                if not self._is_constant(term, i):
                     need(operand, needed[term.number])
         return needed
 
@@ -120,15 +111,39 @@ class Emission:
     def _step(self, term: Term) -> SSAValue:
         block, type_ = self.b.block, type_of(compute_dtype(term.dtype))
         if term.op == "literal":
-            return _literal(block, term)
+            return self._number(term)
         if term.op == "input":
             scalar = self.inputs[term.parameter]
             assert isinstance(scalar, Scalar)
             return self.b.scalar_as(scalar, type_)
         if term.op == "fold":
             return self._fold(term)
-        args = [self._values[t.number, None] for t in term.operands]
+        args = [
+            _literal(block, t) if self._is_constant(term, i) else self._values[t.number, None]
+            for i, t in enumerate(term.operands)
+        ]
         return emit_primitive(block, term.op, term.parameter, args, term.dtype)
+
+    def _number(self, term: Term) -> SSAValue:
+        """A literal: a hyperparameter, or a constant."""
+        if not self._is_hyper(term):
+            return _literal(self.b.block, term)
+        # The shortest number that rounds to it: the one that was written.
+        value = float(str(np.float32(term.parameter)) if term.dtype == np.float32 else term.parameter)
+        use = self.rolled.first_use.get(term.number)
+        rounded = self.b.scalar_as(self.b.literal(value, use.source if use else ""), type_of(term.dtype))
+        return scalar_code.cast(self.b.block, rounded, type_of(compute_dtype(term.dtype)))
+
+    def _is_hyper(self, term: Term) -> bool:
+        """Whether a literal is a hyperparameter: whole numbers, infinities and NaN are part of the program."""
+        if not self.hypers or not jnp.issubdtype(term.dtype, jnp.floating) or term.parameter in _LITERALS:
+            return False
+        return not float(term.parameter).is_integer()
+
+    def _is_constant(self, term: Term, i: int) -> bool:
+        """Whether an operand is a constant where it is used. So are exponents: XLA has faster code for some."""
+        operand = term.operands[i]
+        return operand.op == "literal" and not (self._is_hyper(operand) and (term.op, i) != ("pow", 1))
 
     @staticmethod
     def _direct(fold: Term, item: Term) -> Term:
@@ -175,12 +190,15 @@ class Emission:
             return self._part(term.parameter, c)
         if term.op == "reduce":
             return self._reduce(term, c)
-        operands = [t for t in term.operands if t.op != "literal"]
+        constant = [self._is_constant(term, i) for i in range(len(term.operands))]
+        operands = [t for t, fixed in zip(term.operands, constant, strict=True) if not fixed]
         args = [self._values[t.number, None if t.kept is None else c] for t in operands]
 
         def body(block: Block, *given: SSAValue) -> SSAValue:
             rest = iter(given)
-            scalars = [_literal(block, t) if t.op == "literal" else next(rest) for t in term.operands]
+            scalars = [
+                _literal(block, t) if fixed else next(rest) for t, fixed in zip(term.operands, constant, strict=True)
+            ]
             return emit_primitive(block, term.op, term.parameter, scalars, term.dtype)
 
         element = type_of(compute_dtype(term.dtype))

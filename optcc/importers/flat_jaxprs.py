@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -47,6 +48,8 @@ class Equation:
     params: Mapping[str, Any]
     inputs: tuple[Atom, ...]
     outputs: tuple[Array, ...]
+    bind: Callable[..., Sequence[Any]]
+    """Applies it to arrays."""
     source_info: tuple[Any, ...]
     """That of the equation and of the calls around it, outermost first."""
 
@@ -77,6 +80,8 @@ class FlatJaxpr:
     equations: list[Equation] = field(default_factory=list)
     outputs: list[Atom] = field(default_factory=list)
     result: base.PyTree = None
+    constants: dict[int, Any] = field(default_factory=dict)
+    """Arrays that the function has from outside, by their number; those of one number throughout are literals."""
     effects: str = ""
 
 
@@ -107,11 +112,11 @@ class Inliner:
         """Append the equations of a jaxpr; its results."""
         env: dict[Any, Atom] = dict(zip(jaxpr.invars, inputs, strict=True))
         for var, const in zip(jaxpr.constvars, consts, strict=True):
-            env[var] = _literal(const, var.aval) or self.new(var.aval)
+            env[var] = self._constant(const, var.aval)
 
         def read(atom: Any) -> Atom:
             if isinstance(atom, jex_core.Literal):
-                return _literal(atom.val, atom.aval) or self.new(atom.aval)
+                return self._constant(atom.val, atom.aval)
             return env[atom]
 
         for eqn in jaxpr.eqns:
@@ -123,15 +128,25 @@ class Inliner:
             elif eqn.primitive.name == "cond":
                 results = self._select(eqn, given)
             else:
-                results = self._append(eqn.primitive.name, eqn.params, given, [v.aval for v in eqn.outvars], eqn)
+                bind = partial(_bind, eqn)
+                results = self._append(eqn.primitive.name, eqn.params, given, [v.aval for v in eqn.outvars], bind, eqn)
             env.update(zip(eqn.outvars, results, strict=True))
         return [read(v) for v in jaxpr.outvars]
 
-    def _append(self, name: str, params: Any, given: Sequence[Atom], avals: Sequence[Any], eqn: Any) -> list[Array]:
+    def _constant(self, value: Any, aval: Any) -> Atom:
+        literal = _literal(value, aval)
+        if literal is not None:
+            return literal
+        array = self.new(aval)
+        self.flat.constants[array.number] = value
+        return array
+
+    def _append(
+        self, name: str, params: Any, given: Sequence[Atom], avals: Sequence[Any], bind: Any, eqn: Any
+    ) -> list[Array]:
         results = [self.new(aval) for aval in avals]
-        self.flat.equations.append(
-            Equation(name, params, tuple(given), tuple(results), (*self._around, eqn.source_info))
-        )
+        source = *self._around, eqn.source_info
+        self.flat.equations.append(Equation(name, params, tuple(given), tuple(results), bind, source))
         return results
 
     def _inside(self, eqn: Any, jaxpr: Any, consts: Sequence[Any], given: Sequence[Atom]) -> list[Atom]:
@@ -149,12 +164,26 @@ class Inliner:
         results = branches[0]
         for k, branch in enumerate(branches[1:], 1):
             taken = jax.ShapeDtypeStruct((), np.dtype(bool))
-            (chosen,) = self._append("ge", {}, [index, Literal(k, (), index.dtype)], [taken], eqn)
+            (chosen,) = self._append("ge", {}, [index, Literal(k, (), index.dtype)], [taken], _ge, eqn)
             results = [
-                old if old is new else self._append("select_n", {}, [chosen, old, new], [old], eqn)[0]
+                old if old is new else self._append("select_n", {}, [chosen, old, new], [old], _select, eqn)[0]
                 for old, new in zip(results, branch, strict=True)
             ]
         return results
+
+
+def _bind(eqn: Any, *arrays: Any) -> Sequence[Any]:
+    with eqn.ctx.manager:
+        results = eqn.primitive.bind(*arrays, **eqn.primitive.get_bind_params(eqn.params))
+    return results if eqn.primitive.multiple_results else [results]
+
+
+def _ge(x: Any, y: Any) -> Sequence[Any]:
+    return [jax.lax.ge(x, y)]
+
+
+def _select(which: Any, *cases: Any) -> Sequence[Any]:
+    return [jax.lax.select_n(which, *cases)]
 
 
 def _literal(value: Any, aval: Any) -> Literal | None:

@@ -142,7 +142,7 @@ def call_or_import(
         why = f"it has effects besides its results: {flat.effects}"
     if not why:
         try:
-            return import_function(b, flat, operands, results, first.leaf_set)
+            return import_function(b, flat, operands, results, first.leaf_set, name)
         except NotImportedError as error:
             why = str(error)
     plain = [_to_arrays(b, x) if isinstance(x, Tree) else x for x in operands]

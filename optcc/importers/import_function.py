@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from xdsl.ir import Operation
 
 from optcc.formula.values import GroupedLeaves, Scalar, Tree
 from optcc.importers.check import Place, check
 from optcc.importers.emit import Emission
-from optcc.importers.flat_jaxprs import FlatJaxpr
+from optcc.importers.emit_calls import Calls
+from optcc.importers.flat_jaxprs import Atom, FlatJaxpr
 from optcc.importers.lanes import Roller
 from optcc.importers.primitives import NotImportedError
-from optcc.importers.terms import Rolled, Term
+from optcc.importers.rolling import rolled
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
     from optcc.importers.foreign import Result
+
+OF_NO_LEAF = "the state has arrays that belong to no leaf"
+"""Why `init` is called that has only these."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Results:
+    """What is asked of a function: the places of its arrays, and those that are of no leaf, the result number `other`.
+
+    `extents` has those of the results that are trees.
+    """
+
+    asked: list[tuple[Atom, Place]]
+    left: list[Atom]
+    other: int | None
+    extents: dict[str, str]
 
 
 def import_function(
@@ -26,35 +45,38 @@ def import_function(
     operands: Sequence[Tree | Scalar],
     results: Sequence[Result],
     leaf_set: GroupedLeaves,
+    name: str,
 ) -> list[Tree | Scalar]:
     """The results of a function, whose trace is `flat`, as ops over a leaf set and its parts.
 
-    Raises NotImportedError where the IR has no counterpart; nothing is emitted then.
+    What the IR has no counterpart for is called, as `name`. Numbers are hyperparameters, but in `init`: what it has put
+    into the state is not changed by another value afterwards. Raises NotImportedError where that cannot be done, and
+    emits nothing then.
     """
     inputs = {f"input {i}": x for i, x in enumerate(operands)}
-    known = [place for name, x in inputs.items() for place in _places(name, x, leaf_set)]
-    places: list[Place] = []
-    for i, r in enumerate(results):
-        places += [(f"output {i}", None)] if isinstance(r, np.dtype) else [(f"output {i}", j) for j in r[0].leaves]
+    known = [place for key, x in inputs.items() for place in _places(key, x, leaf_set)]
+    wanted = _wanted(flat, results, leaf_set)
+    per_leaf = {key for key, x in inputs.items() if isinstance(x, Tree) and x.extent == b.PER_LEAF}
+    per_leaf |= {key for key, extent in wanted.extents.items() if extent == b.PER_LEAF}
     roller = Roller(dict(zip(leaf_set.leaves, b.leaf_sets.shapes(leaf_set), strict=True)))
-    extents = {f"output {i}": r[2] for i, r in enumerate(results) if not isinstance(r, np.dtype)}
-    if any(not isinstance(r, np.dtype) and r[0].root != leaf_set.root for r in results):
-        raise NotImportedError("the state has arrays that belong to no leaf")
-    per_leaf = {name for name, x in inputs.items() if isinstance(x, Tree) and x.extent == b.PER_LEAF}
-    rolled = _rolled(roller, flat, known, places, {name for name, x in extents.items() if x == b.PER_LEAF} | per_leaf)
-    last = b.block.last_op
+    roller.roll(flat, known, per_leaf)
+    terms = rolled(roller, flat, wanted.asked, per_leaf, wanted.left)
+    last, literals, callables = b.block.last_op, dict(b.known_literals), dict(b.callables)
     try:
-        trees, scalars = Emission(b, leaf_set, inputs, rolled, extents).emit()
-        outputs: dict[str, Tree | Scalar] = {**trees, **scalars}
-        ops = []
-        op = b.block.first_op if last is None else last.next_op
-        while op is not None:
-            ops.append(op)
-            op = op.next_op
-        check(b, flat, leaf_set, (known, inputs), (places, outputs), ops, rolled)
+        left = None if wanted.other is None else results[wanted.other]
+        calls = Calls(b, leaf_set, flat, name, roller.cuts.why or OF_NO_LEAF, left)
+        emission = Emission(b, leaf_set, inputs, terms, wanted.extents, calls, hypers=name != "init")
+        outputs = emission.emit()
+        asked = [*wanted.asked, *(entry for part in terms.parts for entry in part.checked)]
+        check(b, flat, leaf_set, (known, emission.inputs), (asked, outputs), _ops_after(b, last), terms)
     except NotImportedError:
         _remove_after(b, last)
+        b.known_literals = literals
+        for callee in b.callables.keys() - callables.keys():
+            del b.callables[callee]
         raise
+    if wanted.other is not None and calls.left is not None:
+        outputs[f"output {wanted.other}"] = calls.left
     names = [f"output {i}" for i in range(len(results))]
     return [outputs[n] if n in outputs else _of_no_leaf(b, r) for n, r in zip(names, results, strict=True)]
 
@@ -67,6 +89,30 @@ def _of_no_leaf(b: Builder, result: Result) -> Tree:
     return Tree(b, leaf_set, {}, {}, extent=extent)
 
 
+def _wanted(flat: FlatJaxpr, results: Sequence[Result], leaf_set: GroupedLeaves) -> _Results:
+    """Where each result of a function goes. Raises NotImportedError."""
+    places: list[Place] = []
+    extents: dict[str, str] = {}
+    others: list[int] = []
+    for i, r in enumerate(results):
+        if isinstance(r, np.dtype):
+            places.append((f"output {i}", None))
+            continue
+        places += [(f"output {i}", leaf) for leaf in r[0].leaves]
+        if r[0].leaves and r[0].root != leaf_set.root:
+            others.append(i)
+        else:
+            extents[f"output {i}"] = r[2]
+    if len(others) > 1:
+        raise NotImportedError("several of its results have arrays that belong to no leaf")
+    foreign = {f"output {i}" for i in others}
+    both = list(zip(flat.outputs, places, strict=True))
+    asked = [entry for entry in both if entry[1][0] not in foreign]
+    return _Results(
+        asked, [atom for atom, place in both if place[0] in foreign], others[0] if others else None, extents
+    )
+
+
 def _places(name: str, value: Tree | Scalar, leaf_set: GroupedLeaves) -> list[Place | None]:
     """The place of each array of an operand; None for one that belongs to no leaf of the set."""
     if isinstance(value, Scalar):
@@ -76,26 +122,14 @@ def _places(name: str, value: Tree | Scalar, leaf_set: GroupedLeaves) -> list[Pl
     return [(name, leaf) for leaf in value.leaf_set.leaves]
 
 
-def _rolled(
-    roller: Roller, flat: FlatJaxpr, inputs: Sequence[Place | None], places: Sequence[Place], per_leaf: set[str]
-) -> Rolled:
-    values = roller.roll(flat, inputs, per_leaf)
-    trees: dict[str, dict[int, Term]] = {}
-    scalars: dict[str, Term] = {}
-    for value, atom, (name, leaf) in zip(values, flat.outputs, places, strict=True):
-        if leaf is None:
-            scalars[name] = roller.number(value)
-        else:
-            trees.setdefault(name, {})[leaf] = roller.of_leaf(value, leaf, atom.shape, per_leaf=name in per_leaf)
-    used: set[int] = set()
-    work = [*scalars.values(), *(t for terms in trees.values() for t in terms.values())]
-    while work:
-        term = work.pop()
-        if term.number not in used:
-            used.add(term.number)
-            work += term.operands
-    terms = [t for t in roller.terms.made if t.number in used]
-    return Rolled(terms, trees, scalars, [t for t in terms if t.op == "fold"])
+def _ops_after(b: Builder, last: Operation | None) -> list[Operation]:
+    """What was emitted behind an op."""
+    ops: list[Operation] = []
+    op = b.block.first_op if last is None else last.next_op
+    while op is not None:
+        ops.append(op)
+        op = op.next_op
+    return ops
 
 
 def _remove_after(b: Builder, last: Any) -> None:

@@ -8,7 +8,6 @@ computed alike if and only if their outputs are the same term.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,20 +15,19 @@ import numpy as np
 from optcc.importers import axes as axes_of
 from optcc.importers.axes import Shape
 from optcc.importers.flat_jaxprs import Array, Atom, Equation, FlatJaxpr, Literal
-from optcc.importers.primitives import ELEMENTWISE, SAME, NotImportedError, parameter_of
+from optcc.importers.folds_over_leaves import checked, link
+from optcc.importers.opaque_parts import Cuts
+from optcc.importers.primitives import (
+    ELEMENTWISE,
+    NOTHING,
+    REDUCTIONS,
+    RESHAPES,
+    SAME,
+    NotImportedError,
+    parameter_of,
+)
 from optcc.importers.terms import ALL, Any_, Chain, Kept, LeafShapes, Stack, Term, Terms, Unknown, Value
 
-RESHAPES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "expand_dims"})
-REDUCTIONS = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min", "reduce_and": "and", "reduce_or": "or"}
-FOLDS = {"add": "add", "add_any": "add", "max": "max", "min": "min", "and": "and", "or": "or"}
-NOTHING = {
-    "reduce_sum": 0.0,
-    "reduce_max": float("-inf"),
-    "reduce_min": float("inf"),
-    "reduce_and": True,
-    "reduce_or": False,
-}
-"""What a fold of no elements gives. An array without elements may not depend on its leaf, of whose lane it would be."""
 MOST_PICKED = 64
 """How many numbers of single leaves may be used outside their lane: each is a leaf set of its own."""
 
@@ -40,8 +38,10 @@ class Roller:
     def __init__(self, leaf_shapes: LeafShapes) -> None:
         self.leaf_shapes = leaf_shapes
         self.terms = Terms()
-        self._env: dict[int, Any_] = {}
+        self.env: dict[int, Any_] = {}
         self._picked: set[tuple[Term, int]] = set()
+        self.first_use: dict[int, Equation] = {}
+        self.cuts = Cuts(leaf_shapes, self.terms)
 
     def roll(
         self, flat: FlatJaxpr, inputs: Sequence[tuple[str, int | None] | None], per_leaf: Collection[str] = ()
@@ -55,10 +55,10 @@ class Roller:
                 name, leaf = known
                 kept: Kept = None if leaf is None else () if name in per_leaf else ALL
                 axes = tuple(range(len(array.shape))) if leaf is not None else (None,) * len(array.shape)
-                self._env[array.number] = Value(self.terms("input", name, (), array.dtype, kept), leaf, axes)
+                self.env[array.number] = Value(self.terms("input", name, (), array.dtype, kept), leaf, axes)
         for equation in flat.equations:
             self._equation(equation)
-        return [self._read(atom) for atom in flat.outputs]
+        return [self.read(atom) for atom in flat.outputs]
 
     def number(self, value: Any_) -> Term:
         """A value as a number of the step. Raises NotImportedError."""
@@ -77,28 +77,58 @@ class Roller:
             raise NotImportedError(f"a result of the shape {list(shape)} is not in the place of its leaf")
         return value.term
 
-    def _read(self, atom: Atom) -> Any_:
+    def read(self, atom: Atom) -> Any_:
         if isinstance(atom, Literal):
             # The sign of a zero and a NaN are told apart by their text.
             term = self.terms("literal", repr(atom.value), (), atom.dtype, None)
             return Value(term, None, (None,) * len(atom.shape))
-        found = self._env.get(atom.number)
+        found = self.env.get(atom.number)
         return found or Unknown(f"an array that is no leaf's, {atom.dtype}{list(atom.shape)}")
 
     def _equation(self, equation: Equation) -> None:
-        values = [self._read(atom) for atom in equation.inputs]
-        result: Any_
-        unknown = next((v for v in values if isinstance(v, Unknown)), None)
-        if unknown is not None:
-            known_why = unknown.why if " at " in unknown.why or "(" in unknown.why else f"{equation}: {unknown.why}"
-            result = Unknown(known_why)
+        values = [self.read(atom) for atom in equation.inputs]
+        for atom, value in zip(equation.inputs, values, strict=True):
+            if isinstance(atom, Literal) and isinstance(value, Value):
+                self.first_use.setdefault(value.term.number, equation)
+        if any(isinstance(value, Unknown) for value in values):
+            values = self._cut_for(equation, values)
+        if any(isinstance(value, Unknown) for value in values):
+            results = self.cuts.inside(equation, values, None)
         else:
             try:
-                result = self._value(equation, values)
+                results = [self._value(equation, values)]
             except NotImportedError as error:
-                result = Unknown(f"{equation}: {error}")
-        for out in equation.outputs:
-            self._env[out.number] = result
+                results = self.cuts.inside(equation, values, str(error))
+        for out, result in zip(equation.outputs, results, strict=True):
+            self.env[out.number] = result
+
+    def _cut_for(self, equation: Equation, values: Sequence[Any_]) -> Sequence[Any_]:
+        """The inputs of an equation on the elements of a leaf: what calls give for it is in the lane of that leaf."""
+        if equation.primitive not in ELEMENTWISE:
+            return values
+        shape = equation.outputs[0].shape
+        owners = {self._owner(v, x.shape) for v, x in zip(values, equation.inputs, strict=True) if x.shape == shape}
+        owners -= {None}
+        if len(owners) != 1:
+            return values
+        return [
+            self.cut(atom, leaf) if isinstance(value, Unknown) and atom.shape == shape else value
+            for leaf in owners
+            for value, atom in zip(values, equation.inputs, strict=True)
+        ]
+
+    def _owner(self, value: Any_, shape: Shape) -> int | None:
+        """The leaf whose elements a value has in their places, if it has."""
+        if not isinstance(value, Value) or value.leaf is None:
+            return None
+        return value.leaf if axes_of.is_whole(value.axes, shape, self.leaf_shapes[value.leaf]) else None
+
+    def cut(self, atom: Atom, leaf: int | None) -> Any_:
+        """An array that a call gives, as a value of a leaf or of the step if it can be one."""
+        cut = self.cuts.cut(atom, leaf) if isinstance(atom, Array) else None
+        if cut is not None and isinstance(atom, Array):
+            self.env[atom.number] = cut
+        return cut or self.read(atom)
 
     def _value(self, equation: Equation, values: Sequence[Any_]) -> Any_:
         name = equation.primitive
@@ -135,7 +165,7 @@ class Roller:
         stacks = [v for v in values if isinstance(v, Stack)]
         if stacks:
             return self._on_stacks(equation, values, out, len(stacks[0].items))
-        chain = self._chained(equation.primitive, values, out)
+        chain = link(equation.primitive, values, out)
         return chain or self._mapped(equation, [self._finished(v) for v in values], out)
 
     def _mapped(self, equation: Equation, values: Sequence[Value], out: Array) -> Value:
@@ -198,7 +228,7 @@ class Roller:
         every = tuple(range(len(shape)))
         if equation.params["dimension_numbers"] != ((every, every), ((), ())):
             raise NotImportedError("the IR has no product of matrices")
-        product = Equation("mul", {}, equation.inputs, (), equation.source_info)
+        product = Equation("mul", {}, equation.inputs, (), equation.bind, equation.source_info)
         both = self._mapped(product, [self._finished(v) for v in values], Array(out.number, shape, out.dtype))
         if both.leaf is None and axes_of.size(shape) != 1:
             raise NotImportedError("it folds what is the same along an axis")
@@ -252,36 +282,7 @@ class Roller:
         result: Chain | Value = stack.items[0]
         for item in stack.items[1:]:
             result = Chain(kind, result, item)
-        return self._checked(result, out.dtype)
-
-    def _chained(self, name: str, values: Sequence[Any_], out: Array) -> Chain | None:
-        """A link of a fold over leaves, if this is one: numbers of different leaves, or a fold so far."""
-        if name not in FOLDS or out.shape != ():
-            return None
-        kind, (first, second) = FOLDS[name], values
-        if not isinstance(second, Chain) and not (isinstance(second, Value) and second.leaf is not None):
-            return None
-        if isinstance(first, Chain):
-            return self._checked(Chain(kind, first, second), out.dtype) if first.op == kind else None
-        if not isinstance(first, Value) or first.leaf is None:
-            return None
-        if isinstance(second, Chain):
-            return self._checked(Chain(kind, first, second), out.dtype) if second.op == kind else None
-        if first.leaf == second.leaf:
-            return None
-        start = first.term
-        if start.op == name and start.operands[0].kept is None and start.operands[1].kept is not None:
-            # The first leaf's number was added to a number of the step.
-            initial, item = (Value(t, leaf, ()) for t, leaf in zip(start.operands, (None, first.leaf), strict=True))
-            return self._checked(Chain(kind, Chain(kind, initial, item), second), out.dtype)
-        return self._checked(Chain(kind, first, second), out.dtype)
-
-    def _checked(self, value: Any, dtype: np.dtype) -> Any:
-        if isinstance(value, Chain):
-            expected = dtype == np.bool_ if value.op in ("and", "or") else jnp.issubdtype(dtype, jnp.floating)
-            if not expected:
-                raise NotImportedError(f"the IR folds no {dtype}")
-        return value
+        return checked(result, out.dtype)
 
     def _finished(self, value: Any_) -> Value:
         if isinstance(value, Value):

@@ -31,6 +31,19 @@ ELEMENTWISE = (
 """Primitives that work on each element alone. Not all of them have a counterpart for all dtypes."""
 
 
+RESHAPES = frozenset({"broadcast_in_dim", "reshape", "squeeze", "expand_dims"})
+REDUCTIONS = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min", "reduce_and": "and", "reduce_or": "or"}
+FOLDS = {"add": "add", "add_any": "add", "max": "max", "min": "min", "and": "and", "or": "or"}
+NOTHING = {
+    "reduce_sum": 0.0,
+    "reduce_max": float("-inf"),
+    "reduce_min": float("inf"),
+    "reduce_and": True,
+    "reduce_or": False,
+}
+"""What a fold of no elements gives. An array without elements may not depend on its leaf, of whose lane it would be."""
+
+
 class NotImportedError(Exception):
     """What the IR has no counterpart for: the text says which equation, and why."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from optcc.importers.axes import Axes, Shape
+from optcc.importers.flat_jaxprs import Equation
+
+if TYPE_CHECKING:
+    from optcc.importers.opaque_parts import Part
 
 ALL = "elements"
 """A term of this extent has every element of its leaf."""
@@ -88,6 +92,12 @@ class Rolled:
     trees: dict[str, dict[int, Term]]
     scalars: dict[str, Term]
     folds: list[Term]
+    first_use: Mapping[int, Equation]
+    """The first equation that has each literal, by the number of its term."""
+    parts: Sequence[Part] = ()
+    """The calls, in order."""
+    stages: Mapping[int, int] = field(default_factory=dict)
+    """The stage of the last call that a term needs, by its number, if it needs any."""
 
 
 class Terms:

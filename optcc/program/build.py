@@ -240,13 +240,13 @@ class _Module:
         self.leaf_sets = LeafSets(self.block)
         self.bindings: dict[str, Any] = {}
         self.callables: dict[str, Callable[..., Any]] = {}
-        self.zeroed: set[int] = set()
+        self.zeroed, self.literals = set[int](), dict[str, str]()
 
-    def program(self, structures: Mapping[Role, PyTreeDef], returned: Mapping[Role, PyTreeDef]) -> Program:
-        """The finished program."""
+    def program(self, structures: Mapping[Role, PyTreeDef], after: Mapping[Role, PyTreeDef]) -> Program:
+        """The finished program; `after` are the pytrees that it returns."""
         self.leaf_sets.finish()
         self.op.verify()
-        return Program(self.op, structures, returned, self.bindings, self.callables, frozenset(self.zeroed))
+        return Program(self.op, structures, after, self.bindings, self.callables, frozenset(self.zeroed), self.literals)
 
 
 class _Function:

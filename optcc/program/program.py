@@ -38,6 +38,8 @@ class Program:
     """The functions behind the module's opaque calls, by callee."""
     zeroed: frozenset[int] = frozenset()
     """The places of leaves that pass through `@update` and whose updates are zeros; see `optcc.pass_through`."""
+    literals: Mapping[str, str] = field(default_factory=dict)
+    """Where the numbers of foreign functions stand that are hyperparameters, by name: file and line."""
 
     def with_module(self, module: ModuleOp) -> Program:
         """The same program at another stage of its module."""

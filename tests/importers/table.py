@@ -141,6 +141,11 @@ NEEDS = {
 """What cannot be compiled, and why."""
 
 
+def short(reason: str) -> str:
+    """A reason without shapes and places."""
+    return re.sub(r"\([^()]*\)( at \S+?:\d+)?|, \w+\[[\d, ]*\]$", "", reason)
+
+
 def line(name: str, make: Make) -> str:
     """One line of the table."""
     if name in NEEDS:
@@ -155,7 +160,7 @@ def line(name: str, make: Make) -> str:
         takes_value = "value" in name or any(part in name for part in ("momo", "polyak", "plateau"))
         compiled = optcc.compile(tx, shapes, extra_args=extra if takes_value else None)
         cost = cost_of(compiled.staged.program.step.op)
-    why = {re.sub(r" at \S+", "", reason) for reason in opaque_parts(compiled).values() if reason}
+    why = {short(one) for reason in opaque_parts(compiled).values() for one in reason.split("; ")}
     moved = "" if cost.barriers else f"{cost.per_parameter(cost.bytes):.1f}"
     return f"| `{name}` | {len(cost.sweeps)} | {moved} | {'; '.join(sorted(why))} |"
 

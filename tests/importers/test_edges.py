@@ -73,7 +73,7 @@ def test_what_is_not_imported_computes_the_same_and_says_why(name: str):
     function, why = OPAQUE[name]
     compiled = follow(of_leaves(function), ragged(0), gradients, steps=2)
     assert re.search(why, opaque_parts(compiled)["update"])
-    assert "opaque call 'update'" in compiled.report()
+    assert "opaque call 'update'" in str(compiled.report())
 
 
 def test_an_effect_happens_once_a_step(capfd: pytest.CaptureFixture[str]):

@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import f32
 from xdsl.utils.exceptions import VerifyException
 
 import optcc
-from optcc.formula import scalar_code
+from optcc.formula.builder import Builder
 from optcc.importers import emit, flat_jaxprs, lanes, primitives, terms
 from tests.importers.chains import CHAINS, follow, gradients, opaque_parts
 from tests.trees import ragged
@@ -131,13 +131,7 @@ def once_less(old: Any) -> Any:
 
 
 def truncating(old: Any) -> Any:
-    def literal(block: Any, term: Any) -> Any:
-        value = old(block, term)
-        if value.type != f32:
-            return value
-        return scalar_code.constant(block, round(value.owner.value.value.data, 2), f32)
-
-    return literal
+    return lambda self, value, where: old(self, round(value, 2), where)
 
 
 emitted = (emit, "emit_primitive")
@@ -146,7 +140,7 @@ MUTANTS: dict[str, tuple[str, Patch]] = {
     "drop every cast": ("bfloat16 moment", replacing(*emitted, without("convert_element_type"))),
     "swap lanes": ("adamw", replacing(emit.Emission, "_part", swapped_inputs)),
     "merge literals": ("adamw", replacing(terms.Terms, "__call__", merged_literals)),
-    "round literals": ("adamw", replacing(emit, "_literal", truncating)),
+    "round literals": ("adamw", replacing(Builder, "literal", truncating)),
     "reorder a fold": ("clip", replacing(terms.Chain, "items", lambda old: lambda self: old(self)[::-1])),
     "leave out of a fold": ("clip", replacing(lanes.Roller, "_fold", once_less)),
     "drop a square root": ("adamw", replacing(*emitted, without("sqrt"))),
