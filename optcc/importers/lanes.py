@@ -83,6 +83,8 @@ class Roller:
             term = self.terms("literal", repr(atom.value), (), atom.dtype, None)
             return Value(term, None, (None,) * len(atom.shape))
         found = self.env.get(atom.number)
+        if found is None and jnp.issubdtype(atom.dtype, jnp.complexfloating):
+            return Unknown("its numbers are complex")
         return found or Unknown(f"an array that is no leaf's, {atom.dtype}{list(atom.shape)}")
 
     def _equation(self, equation: Equation) -> None:

@@ -126,11 +126,12 @@ class Cuts:
                     self.reasons.setdefault(("", value.why), f"{equation}: {value.why}")
                 stage = max(stage, self.stage(value) + 1 if known is None else known)
                 leaves |= self._leaves.get(atom.number) or _leaves_of(value)
+        inherited = next((value.why for value in values if isinstance(value, Unknown)), "")
+        unknown = Unknown(inherited if why is None else f"{equation}: {why}")
         results: list[Any_] = []
         for out in equation.outputs:
             self._stages[out.number], self._leaves[out.number] = stage, leaves
             one = next(iter(leaves)) if len(leaves) == 1 else None
-            unknown = Unknown(f"{equation}: it is computed in an opaque call")
             # A number of one leaf is none of the step: there would be one for each leaf.
             results.append(self.cut(out, one) or unknown)
         return results
