@@ -15,6 +15,10 @@ from optcc.dialect.attributes import ExtentAttr as ExtentAttr
 from optcc.dialect.attributes import Leaf as Leaf
 from optcc.dialect.attributes import LeafTableAttr as LeafTableAttr
 from optcc.dialect.attributes import Split as Split
+from optcc.dialect.batches import Place as Place
+from optcc.dialect.batches import PlacesAttr as PlacesAttr
+from optcc.dialect.batches import StackOp as StackOp
+from optcc.dialect.batches import UnstackOp as UnstackOp
 from optcc.dialect.collectives import AllReduceOp as AllReduceOp
 from optcc.dialect.collectives import Collective as Collective
 from optcc.dialect.count import CountOp as CountOp
@@ -26,12 +30,8 @@ from optcc.dialect.leaves import tree_bytes as tree_bytes
 from optcc.dialect.map import MapOp as MapOp
 from optcc.dialect.map import YieldOp as YieldOp
 from optcc.dialect.matrices import MatmulOp as MatmulOp
-from optcc.dialect.matrices import Place as Place
-from optcc.dialect.matrices import PlacesAttr as PlacesAttr
 from optcc.dialect.matrices import Precision as Precision
 from optcc.dialect.matrices import PrecisionAttr as PrecisionAttr
-from optcc.dialect.matrices import StackOp as StackOp
-from optcc.dialect.matrices import UnstackOp as UnstackOp
 from optcc.dialect.random import Distribution as Distribution
 from optcc.dialect.random import DistributionAttr as DistributionAttr
 from optcc.dialect.random import KeyType as KeyType
