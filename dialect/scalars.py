@@ -36,7 +36,7 @@ class HyperOp(IRDLOperation):
     The name is the chain index, or indices, and the keyword: `1.learning_rate`. The default is the value given when
     the chain was written; without one, the caller must bind the name.
 
-    C1  the name is made of words, joined by dots
+    C1  the name is made of words, which may have hyphens, slashes and colons, joined by dots
     C2  the result, and the default if there is one, is a float of one type
 
     Example: `%lr = optim.hyper "1.learning_rate" = 3.0e-04 : f64`
@@ -54,7 +54,7 @@ class HyperOp(IRDLOperation):
         super().__init__(properties={"key": StringAttr(key), "default": default}, result_types=[type_])
 
     def verify_(self) -> None:
-        if not re.fullmatch(r"\w+(\.\w+)*", self.key.data):
+        if not re.fullmatch(r"[\w/:-]+(\.[\w/:-]+)*", self.key.data):
             raise VerifyException(f'C1: "{self.key.data}" is not a hyperparameter name such as "1.learning_rate"')
         if not isinstance(self.result.type, AnyFloat):
             raise VerifyException(f"C2: a hyperparameter is a float, got {self.result.type}")

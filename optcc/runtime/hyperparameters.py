@@ -27,10 +27,15 @@ class Hyperparameters:
         program: Callable[[], Program],
         changes: Mapping[str, Any] | None = None,
         check: Callable[[Mapping[str, Any]], None] | None = None,
+        full_names: Mapping[str, str] | None = None,
     ) -> None:
-        """`check` raises ValueError for values, by all names, that do not go together."""
+        """`check` raises ValueError for values, by all names, that do not go together.
+
+        `full_names` are further names, and which each stands for.
+        """
         self._program = program
         self._check = check
+        self._full_names = full_names or {}
         self._changes = dict(changes or {})
         self._on_device: dict[FuncOp, tuple[Any, ...]] = {}
 
@@ -50,21 +55,26 @@ class Hyperparameters:
         number.
         """
         known = self.values
+        changes = {self.name_of(name): value for name, value in changes.items()}
         for name, value in changes.items():
             if name not in known:
                 hint = did_you_mean(name, known) or f"one of {', '.join(known) or 'none'}"
                 raise ValueError(message(f"unknown hyperparameter {name!r}", "hyperparams", hint))
             check_number(name, value, "hyperparams", FIX)
         if self._check is not None:
-            self._check(known | dict(changes))
-        return Hyperparameters(self._program, self._changes | dict(changes), self._check)
+            self._check(known | changes)
+        return Hyperparameters(self._program, self._changes | changes, self._check, self._full_names)
+
+    def name_of(self, name: str) -> str:
+        """The short name of a hyperparameter; another name as it is."""
+        return self._full_names.get(name, name)
 
     def check_step(self, names: Iterable[str], program: Program) -> None:
         """Check that a step reads hyperparameters of these names. Raises ValueError for one that only init reads."""
         functions = [op for op in program.module.ops if op is not program.init.op]
         ops = [op for function in functions for op in function.walk() if isinstance(op, HyperOp)]
         read = {op.key.data for op in ops if any(op.results[0].uses)}
-        for name in names:
+        for name in map(self.name_of, names):
             if name not in read:
                 what = f"the step reads {name!r} from the state, where init put it"
                 fix = "set it in state.hyperparams, or make the state with with_hyperparams(...).init"
@@ -72,7 +82,7 @@ class Hyperparameters:
 
     def of(self, program: Callable[[], Program]) -> Hyperparameters:
         """The same values for another program of the same chain."""
-        return Hyperparameters(program, self._changes, self._check)
+        return Hyperparameters(program, self._changes, self._check, self._full_names)
 
     def arrays(self, function: Function) -> tuple[Any, ...]:
         """The arrays that a function takes behind those of the caller, one for each dtype.

@@ -12,6 +12,7 @@ from xdsl.passes import ModulePass
 from optcc import base
 from optcc.dialect import Role
 from optcc.formula.definition import Definition
+from optcc.formula.hyper_names import full_names
 from optcc.formula.hyper_values import check_definition, check_together
 from optcc.interpret.pairs import check_matches
 from optcc.pass_through import set_apart, set_aside
@@ -69,8 +70,10 @@ class CompiledOptimizer(Inspectable):
     def _hyperparameters(self) -> Hyperparameters:
         if self._hypers is None:
             source = self._made.source
-            check = partial(check_together, source) if isinstance(source, Definition) else None
-            self._hypers = Hyperparameters(lambda: self._made.program, check=check)
+            check, known = None, {}
+            if isinstance(source, Definition):
+                check, known = partial(check_together, source), full_names(source)
+            self._hypers = Hyperparameters(lambda: self._made.program, check=check, full_names=known)
         return self._hypers
 
     # Running

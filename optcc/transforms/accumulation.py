@@ -11,8 +11,8 @@ import numpy as np
 
 from optcc import base
 from optcc.formula.definition import Definition, as_pair, definition_of, transformation
+from optcc.formula.hyper_names import INNER
 from optcc.skipping import ShouldSkipUpdateFunction
-from optcc.transforms.conditional import INNER
 from optcc.transforms.moments import DType, canonical
 from optcc.transforms.skip_conditions import skip_condition
 

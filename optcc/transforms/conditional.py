@@ -12,13 +12,11 @@ import numpy as np
 from optcc import base
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.formula.hyper_names import INNER
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
     from optcc.formula.values import Scalar, Tree
-
-INNER = "inner"
-"""What wrappers call the transformation they wrap, in names of hyperparameters and in errors."""
 
 
 class ApplyIfFiniteState(NamedTuple):

@@ -15,8 +15,8 @@ import numpy as np
 from optcc import base
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, known_definition
+from optcc.formula.hyper_names import INNER
 from optcc.stateful_schedules import WrappedScheduleState
-from optcc.transforms.conditional import INNER
 from optcc.transforms.injected_schedules import ObjectSchedule, PlainSchedule, injected
 from optcc.transforms.moments import DType, canonical
 

@@ -9,9 +9,9 @@ import jax
 from optcc import base
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.formula.hyper_names import INNER
 from optcc.schedules import linear_schedule
 from optcc.transforms.combining import chain
-from optcc.transforms.conditional import INNER
 from optcc.transforms.moments import DType, canonical, scale_by_rms
 from optcc.transforms.optimizers import sgd
 from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate

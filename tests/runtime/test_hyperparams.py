@@ -252,3 +252,46 @@ def test_injected_values_are_not_those_of_a_step():
         compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS), hyperparams={"learning_rate": 0.5})
     state = compiled.with_hyperparams({"learning_rate": 0.5}).init(PARAMS)
     assert float(state.hyperparams["learning_rate"]) == 0.5
+
+
+# Names of groups
+
+
+def groups(first: Any = None) -> Any:
+    parts = {"no-decay": optcc.adam(0.1, b1=0.8), "all": optcc.sgd(0.2)}
+    inner = optcc.multi_transform(parts, {"w": "all", "b": "no-decay"})
+    return optcc.chain(optcc.clip_by_global_norm(1.0), inner, *([first] if first else []))
+
+
+def test_names_tell_the_group():
+    names = set(optcc.compile(groups(), PARAMS).hyperparams)
+    assert {"0.max_norm", "1.no-decay.b1", "1.no-decay.learning_rate", "1.all.learning_rate"} <= names
+    layers = optcc.named_chain(("lim", optcc.clip(1.0)), ("opt", optcc.chain(optcc.adam(0.1), optcc.adam(0.2))))
+    assert {"lim.max_delta", "opt.0.0.b1", "opt.1.0.b1"} <= set(optcc.compile(layers, PARAMS).hyperparams)
+    by_number = optcc.multi_transform({10: optcc.sgd(0.1), 20: optcc.sgd(0.2)}, {"w": 10, "b": 20})
+    assert {"10.learning_rate", "20.learning_rate"} == set(optcc.compile(by_number, PARAMS).hyperparams)
+
+
+def test_full_paths_are_names_that_stay():
+    """A second adam makes the short name of the first one's rate longer; its full path stays."""
+    alone = optcc.chain(optcc.clip(1.0), optcc.chain(optcc.adam(0.1)))
+    beside = optcc.chain(optcc.clip(1.0), optcc.chain(optcc.adam(0.1), optcc.adam(0.2)))
+    name = "1.0.1.learning_rate"
+    for chain, short in ((alone, "1.learning_rate"), (beside, name)):
+        compiled = optcc.compile(chain, PARAMS)
+        assert short in compiled.hyperparams
+        changed = compiled.with_hyperparams({name: 0.5})
+        assert changed.hyperparams[short] == 0.5
+        assert set(changed.hyperparams) == set(compiled.hyperparams)
+        expected, _ = changed.step(GRADS, changed.init(PARAMS), copied(PARAMS))
+        got, _ = compiled.step(GRADS, compiled.init(PARAMS), copied(PARAMS), hyperparams={name: 0.5})
+        jax.tree.map(np.testing.assert_array_equal, got, expected)
+    with pytest.raises(ValueError, match=r"unknown hyperparameter '1\.0\.2\.learning_rate'"):
+        optcc.compile(beside, PARAMS).with_hyperparams({"1.0.2.learning_rate": 0.5})
+
+
+def test_no_number_names_its_group():
+    wrong: Any = "0.9"
+    chain = optcc.multi_transform({"a": optcc.sgd(0.1), "b": optcc.adam(0.1, b1=wrong)}, {"w": "a", "b": "b"})
+    with pytest.raises(TypeError, match=r"hyperparameter 'b\.b1' must be a number(.|\n)*where: scale_by_adam"):
+        optcc.compile(chain, PARAMS)
