@@ -14,6 +14,9 @@ from optcc.formula.values import GroupedLeaves
 
 Shape = tuple[int, ...]
 
+Whole = tuple[tuple[Leaf, ...], Any, tuple[tuple[str, ...], ...]]
+"""The leaves of a pytree, its structure, and what each leaf must have in common with those of its group."""
+
 PARAMETERS = "all"
 """The leaf set of the parameters."""
 
@@ -27,6 +30,7 @@ class LeafSets:
         self._symbols: dict[tuple[Leaf, ...], str] = {}
         self._axes: dict[str, dict[Leaf, tuple[int, ...]]] = {}
         self._roots: dict[str, GroupedLeaves] = {}
+        self._wholes: dict[str, Whole] = {}
 
     def root(
         self, name: str, structure: Any, leaves: Sequence[Leaf], signatures: Sequence[tuple[str, ...]]
@@ -44,12 +48,17 @@ class LeafSets:
                 suffix = "" if len(order) == 1 else f"_{'_'.join(dict.fromkeys(key))}"
                 groups[k] = self.define(name + suffix, tuple(leaves[i] for i in members[k]))
             self._roots[name] = GroupedLeaves(name, structure, groups, members)
+            self._wholes[name] = tuple(leaves), structure, tuple(signatures)
         return self._roots[name]
+
+    def whole(self, name: str) -> Whole:
+        """The leaves, structure and signatures with which the leaf set of a pytree was made in this function."""
+        return self._wholes[name]
 
     def for_function(self) -> LeafSets:
         """The leaf sets of the same module for another function, which may group the leaves of a pytree otherwise."""
         other = copy(self)
-        other._roots = {}
+        other._roots, other._wholes = {}, {}
         return other
 
     def leaves(self, symbol: str) -> tuple[Leaf, ...]:
@@ -111,17 +120,12 @@ class LeafSets:
         return self.partition(old, [i in chosen for i in old.leaves])[0]
 
     def reshaped(self, old: GroupedLeaves, name: str, shape_of: Callable[[Shape], Shape]) -> GroupedLeaves:
-        """The same leaves with other shapes, for an array that a state keeps of each.
-
-        Leaves that are not the parameters' are known by the shapes in the state: there the result is a root of its own.
-        """
+        """The same leaves with other shapes, for an array that a state keeps of each."""
         groups: dict[int, str] = {}
         for k, symbol in old.groups.items():
             leaves = tuple(_with_shape(leaf, shape_of(leaf.shape)) for leaf in self.leaves(symbol))
             groups[k] = self.define(f"{symbol}_{name}", leaves)
-        same = all(self.leaves(groups[k]) == self.leaves(symbol) for k, symbol in old.groups.items())
-        root = old.root if same or old.root == PARAMETERS else f"{old.root}_{name}"
-        return GroupedLeaves(root, old.structure, groups, dict(old.members))
+        return GroupedLeaves(old.root, old.structure, groups, dict(old.members))
 
     def partition(
         self, old: GroupedLeaves, selected: Sequence[bool], structures: tuple[Any, Any] | None = None

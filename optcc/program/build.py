@@ -212,23 +212,26 @@ def _state_argument(
         dtype = np.dtype(part[0].dtype)
         return f.scalar_argument(slot, dtype), dtype
     field = slot.path[-1] if slot.path else ""
-    if old.leaf_set.root == PARAMETERS:
-        own = old.extent == Extent.ELEMENTS
-        shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)} if own else None
-        leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, field if own else "on")
-    else:
-        name = old.leaf_set.root
-        # A slot may have some of the leaves only; the one with most has all of them.
-        pairs = zip((s.value for s in layout.slots), arrays, strict=True)
-        slots = [(v.leaf_set, p) for v, p in pairs if isinstance(v, Tree) and v.leaf_set.root == name]
-        whole, whole_part = max(slots, key=lambda pair: len(pair[0].leaves))
-        table = leaf_table(jax.tree.unflatten(whole.structure, whole_part))
-        whole_set = b.leaf_sets.root(name, whole.structure, table, _signatures(name, [], layout, arrays))
-        shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)}
-        leaf_set = b.leaf_sets.restrict(whole_set, old.leaf_set, shapes, field)
+    if old.leaf_set.root != PARAMETERS:
+        root = _root_of_init(b, old, layout, arrays)
+    own = old.extent == Extent.ELEMENTS
+    shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)} if own else None
+    leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, field if own else "on")
     dtypes = _by_group(leaf_set, [np.dtype(x.dtype) for x in part])
     where = Slot(Role.STATE, slot.path)
     return f.tree_argument(where, leaf_set, dtypes, extent=old.extent, places=slot.positions), dtypes
+
+
+def _root_of_init(b: Builder, old: Tree, layout: StateLayout, arrays: Sequence[Sequence[Any]]) -> GroupedLeaves:
+    """The whole leaf set that a slot is over, where that is not the parameters': its leaves are those that init made.
+
+    The state alone does not tell them: it may have none of them, or one number for each.
+    """
+    name, made = old.leaf_set.root, old.builder.leaf_sets
+    leaves, structure, signatures = made.whole(name)
+    stored = _dtypes_of_leaves(name, layout, arrays)
+    both = [(*signature, *stored.get(i, ())) for i, signature in enumerate(signatures)]
+    return b.leaf_sets.root(name, structure, leaves, both)
 
 
 class _Module:
@@ -366,14 +369,19 @@ def _signatures(
     root: str, dtypes: Sequence[Sequence[np.dtype]], layout: StateLayout, arrays: Sequence[Sequence[Any]]
 ) -> list[tuple[str, ...]]:
     """What the leaves of a pytree must share to be in one group: the dtypes given, and those of every state slot."""
-    signatures: dict[int, list[str]] = {
-        i: [name_of(d) for d in names] for i, names in enumerate(zip(*dtypes, strict=True))
-    }
+    stored = _dtypes_of_leaves(root, layout, arrays)
+    given = [tuple(map(name_of, names)) for names in zip(*dtypes, strict=True)]
+    return [(*names, *stored.get(i, ())) for i, names in enumerate(given)]
+
+
+def _dtypes_of_leaves(root: str, layout: StateLayout, arrays: Sequence[Sequence[Any]]) -> dict[int, list[str]]:
+    """For each leaf of a pytree, by its number, the dtypes of what the state keeps of it."""
+    found: dict[int, list[str]] = {}
     for slot, part in zip(layout.slots, arrays, strict=True):
         if isinstance(slot.value, Tree) and slot.value.leaf_set.root == root:
             for leaf, array in zip(slot.value.leaf_set.leaves, part, strict=True):
-                signatures.setdefault(leaf, []).append(name_of(np.dtype(array.dtype)))
-    return [tuple(signatures[i]) for i in sorted(signatures)]
+                found.setdefault(leaf, []).append(name_of(np.dtype(array.dtype)))
+    return found
 
 
 def _check_floats(tree: Any, what: str) -> list[np.dtype]:
