@@ -12,9 +12,10 @@ import sys
 import time
 from typing import Any
 
-import torch  # type: ignore[import-not-found]
-
-torch.set_num_threads(os.cpu_count() or 1)
+try:
+    import torch  # type: ignore[import-not-found]
+except ImportError:  # where optcc is; this runs where PyTorch is
+    torch: Any = None
 
 CHAINS: dict[str, Any] = {
     "sgd": lambda p, form: torch.optim.SGD(p, 1e-3, **form),
@@ -53,6 +54,7 @@ class Steps:
 
 
 def main() -> None:
+    torch.set_num_threads(os.cpu_count() or 1)
     steps: Steps | None = None
     for line in sys.stdin:
         command = json.loads(line)

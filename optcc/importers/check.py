@@ -72,7 +72,10 @@ def _expanded(
 
     @cache
     def leaves_of(symbol: str) -> list[tuple[int, Leaf]]:
-        return [(index_of[leaf.path], leaf) for leaf in b.leaf_sets.leaves(symbol)]
+        leaves = b.leaf_sets.leaves(symbol)
+        if any(leaf.path not in index_of for leaf in leaves):
+            raise NotImportedError(f"an op of the import is over other leaves, @{symbol}")
+        return [(index_of[leaf.path], leaf) for leaf in leaves]
 
     found = OpElements(e, leaves_of, b.leaf_sets.kept_axes)
     for name, value in inputs.items():

@@ -76,7 +76,7 @@ CALLS: dict[str, tuple[Call, Any]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.exhaustive)])
 def test_value_and_gradient_equal_optax(name: str, dtype: Any):
     call, given = CALLS[name]
     with jax.enable_x64(dtype == jnp.float64):

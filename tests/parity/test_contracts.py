@@ -15,7 +15,7 @@ import pytest
 
 import optcc
 from tests.table import TABLE, Row
-from tests.table.row import secondary
+from tests.table.row import one_in, secondary
 from tests.trees import RAGGED, assert_relative
 
 SMALL = {"w": (2, 3), "s": ()}
@@ -89,7 +89,7 @@ def low_precision(state: Any) -> bool:
     return any(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(state))
 
 
-@secondary_rows
+@pytest.mark.parametrize("row", one_in(2, map(secondary, ROWS)))
 def test_jit_scan_vmap_and_grad(row: Row):
     """One function with all four equals Optax's: the updates, and the gradients for the gradients and parameters.
 

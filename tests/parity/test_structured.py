@@ -14,7 +14,7 @@ import pytest
 import optcc
 from tests.parity.trajectories import follow, is_key, same
 from tests.table import BY_NAME, TABLE, WITH_EXTRA, Row
-from tests.table.row import secondary
+from tests.table.row import one_in, secondary
 from tests.trees import AXES, RAGGED, Leaves, matrices_only, widen
 
 STEPS = 10
@@ -43,7 +43,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("row", "leaves", "dtype", "mixed"), CASES)
+@pytest.mark.parametrize(("row", "leaves", "dtype", "mixed"), one_in(2, CASES))
 @pytest.mark.filterwarnings("ignore:.*seed.*is deprecated")
 def test_ten_steps_equal_optax(row: Row, leaves: Leaves, dtype: Any, mixed: bool):
     """Over the leaves of the row's own. (`test_parity` has those over the ragged tree.)"""

@@ -173,7 +173,8 @@ def test_every_pass_keeps_a_module_in_any_order(shard: int):
 
 def test_every_pass_is_in_a_pipeline():
     used = {p.name for pipeline in PIPELINES.values() for p in pipeline}
-    assert used == set(PASSES) - {"dce", "pack-slots"}, "dce is part of canonicalize, a layout packs slots"
+    why = "dce is part of canonicalize, a layout packs slots, a mesh splits leaves"
+    assert used == set(PASSES) - {"dce", "pack-slots", "shard"}, why
 
 
 @shards

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -113,6 +113,19 @@ def secondary(row: Row, *also: Any, name: str = "", listed: bool = False) -> Any
     """
     left_out = row.brief and not (listed and row.listed)
     return pytest.param(row, *also, id=name or row.name, marks=[pytest.mark.exhaustive] if left_out else [])
+
+
+def one_in(count: int, cases: Iterable[Any]) -> list[Any]:
+    """Cases of a check that takes long: every `count`-th runs each day, the others with `-m exhaustive`.
+
+    Each case is a tuple of its values, or of `pytest.param`.
+    """
+    found: list[Any] = []
+    for i, case in enumerate(cases):
+        param = case if hasattr(case, "values") and hasattr(case, "marks") else pytest.param(*case)
+        marks = [*param.marks, *([pytest.mark.exhaustive] if i % count else [])]
+        found.append(pytest.param(*param.values, id=param.id, marks=marks))
+    return found
 
 
 # Schedules, masks and chains for rows
