@@ -18,7 +18,7 @@ from xdsl.irdl import (
     result_def,
     traits_def,
 )
-from xdsl.parser import AttrParser, Parser
+from xdsl.parser import AttrParser, Parser, UnresolvedOperand
 from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
@@ -110,7 +110,7 @@ class MatmulOp(IRDLOperation):
         properties: dict[str, Attribute] = {"precision": PrecisionAttr(precision)}
         names = ("transpose_lhs", "transpose_rhs")
         properties |= {name: UnitAttr() for name, flag in zip(names, transposed, strict=True) if flag}
-        rest = [[v] for v in plus] if plus else [[], [], []]
+        rest: list[list[SSAValue]] = [[v] for v in plus] if plus else [[], [], []]
         super().__init__(operands=[lhs, rhs, *rest], result_types=[result_type], properties=properties)
 
     @property
@@ -157,7 +157,7 @@ class MatmulOp(IRDLOperation):
     def parse(cls, parser: Parser) -> MatmulOp:
         precision = PrecisionAttr.parse_parameter(parser)
         transposed: list[bool] = []
-        names = []
+        names: list[UnresolvedOperand] = []
         for i in range(2):
             if i:
                 parser.parse_punctuation(",")

@@ -167,7 +167,8 @@ def test_sizes_neither_overflow_nor_vanish(size: float, backend: str):
 
 def test_a_foreign_pair_is_a_call():
     params = tree(0)
-    opt = optcc.compile(optax.adam(0.1), params)
+    tx: Any = optax.adam(0.1)
+    opt = optcc.compile(tx, params)
     assert [call.why.endswith("its numbers are complex") for call in opt.report().opaque] == [True]
     updates, _ = opt.update(params, opt.init(params), params)
     same(updates, optax.adam(0.1).update(params, optax.adam(0.1).init(params), params)[0], 1e-6, "adam")

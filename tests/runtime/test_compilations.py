@@ -21,6 +21,7 @@ import pytest
 import optcc
 from optcc.runtime import native
 from optcc.runtime.executables import EXECUTABLES
+from optcc.runtime.primitive import BoundFunction
 from tests.trees import assert_relative
 
 PARAMS = {"w": jnp.arange(12.0).reshape(3, 4) / 7, "b": jnp.arange(3.0) - 1}
@@ -249,6 +250,7 @@ def test_update_outside_jit_compiles_once():
     for _ in range(3):
         _, state = compiled.update(params, state, params)
     executable, _ = compiled._made.update(True, None)
+    assert isinstance(executable, BoundFunction)
     assert executable.jitted._cache_size() == 1
 
 
