@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import jax
@@ -118,6 +119,8 @@ SQUARES = {
     "prodigy": lambda: optcc.contrib.prodigy(),
     "dadapt_adamw": lambda: optcc.contrib.dadapt_adamw(),
     "mechanize": lambda: optcc.contrib.mechanize(optcc.sgd(1.0), s_init=0.1),
+    "momo": lambda: optcc.contrib.momo(1.0),
+    "momo_adam": lambda: optcc.contrib.momo_adam(1.0),
 }
 
 
@@ -130,14 +133,32 @@ def test_a_rotation_turns_the_steps(name: str):
     states = tx.init(params), tx.init(turned)
     for step in range(4):
         grads = {"z": tree(step + 1)["v"]}
-        updates, first = tx.update(grads, states[0], params)
-        others, second = tx.update({"z": grads["z"] * turn}, states[1], turned)
+        extra = {"value": 3.0} if name.startswith("momo") else {}
+        updates, first = tx.update(grads, states[0], params, **extra)
+        others, second = tx.update({"z": grads["z"] * turn}, states[1], turned, **extra)
         np.testing.assert_allclose(others["z"], updates["z"] * turn, rtol=1e-4, atol=1e-6)
         params, turned, states = (*map(optcc.apply_updates, (params, turned), (updates, others)), (first, second))
     assert bool(jnp.any(updates["z"].imag != 0))
 
 
+def test_skip_large_updates_takes_sizes():
+    """The sum of the squares of ``3i`` is -9, that of the sizes 9."""
+    skip = partial(optcc.skip_large_updates, max_squared_norm=5.0)
+    tx, params = optcc.MultiSteps(optcc.sgd(1.0), 1, should_skip_update_fn=skip), {"z": jnp.zeros(1, jnp.complex64)}
+    updates, state = tx.update({"z": jnp.full(1, 3j)}, tx.init(params), params)
+    assert float(state.skip_state["norm_squared"]) == 9.0
+    np.testing.assert_array_equal(updates["z"], [0])
+
+
+def test_injected_hyperparameters_are_real():
+    tx, params = optcc.inject_hyperparams(optcc.sgd)(0.5), {"z": jnp.zeros(1, jnp.complex64)}
+    updates, state = tx.update({"z": jnp.full(1, 2 + 4j)}, tx.init(params), params)
+    assert state.hyperparams["learning_rate"].dtype == jnp.float32
+    np.testing.assert_allclose(updates["z"], [-1 - 2j])
+
+
 REFUSED = {
+    "cocob": (lambda: optcc.contrib.cocob(), "complex numbers have no 'max'"),
     "clip": (lambda: optcc.clip(1.0), "complex numbers have no 'max'"),
     "keep_params_nonnegative": (lambda: optcc.keep_params_nonnegative(), "complex numbers have no order"),
     "rprop": (lambda: optcc.rprop(0.1), "complex numbers have no order"),

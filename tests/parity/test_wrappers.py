@@ -250,7 +250,7 @@ def test_labels_that_are_no_prefix():
 
 
 @pytest.mark.parametrize(
-    ("labels", "name"), [(("w", "b"), "w.step_size"), (("x.y", "b"), "0.step_size"), ((1, 2), "0.step_size")]
+    ("labels", "name"), [(("w", "b"), "w.step_size"), (("x.y", "b"), "0.step_size"), ((1, 2), "1.step_size")]
 )
 def test_labels_name_hyperparameters_where_they_are_words(labels: tuple[Any, Any], name: str):
     tx = optcc.multi_transform(
