@@ -37,7 +37,6 @@ WRAPPERS: dict[str, Wrapper] = {
     "flatten": optcc.flatten,
     "split": contrib.split_real_and_imaginary,
     "flatten_masked_nothing": lambda tx: optcc.flatten(optcc.masked(tx, nothing)),
-    "split_masked": lambda tx: contrib.split_real_and_imaginary(optcc.masked(tx, matrices)),
     "masked_nothing": lambda tx: optcc.masked(tx, nothing),
     "masked_flatten": lambda tx: optcc.masked(optcc.flatten(tx), matrices),
     "multi_steps": lambda tx: optcc.MultiSteps(tx, 2).gradient_transformation(),
