@@ -10,7 +10,7 @@ import jax
 from optcc.dialect import Role
 from optcc.lowering.native.calls import sweeps_of, why_not_native
 from optcc.report.cost import Cost, cost_of
-from optcc.report.hlo import collectives, kernel_count, kernels
+from optcc.report.hlo import collectives, kernel_count, kernels, memory_bytes
 from optcc.report.report import Array, Executable, Layout, Mesh, OpaqueCall, Product, Report, Roofline, Sweep
 from optcc.runtime.backends import why_no_native_calls
 from optcc.targets import platform_of
@@ -115,9 +115,9 @@ def _roofline(compiled: CompiledOptimizer, cost: Cost) -> Roofline | None:
     if card is None:
         return None
     stats = compiled.executable.memory_analysis()
-    # XLA tells no bytes of a program for a GPU.
-    accessed = (compiled.executable.cost_analysis() or {}).get("bytes accessed")
-    moved, source = (cost.bytes, "sweeps") if accessed is None else (int(accessed), "XLA")
+    counted = (compiled.executable.cost_analysis() or {}).get("bytes accessed")  # none for a GPU
+    on_tpu = compiled.target is not None and compiled.target.platform == "tpu"
+    moved, source = (memory_bytes(compiled.hlo()), "HLO") if on_tpu else (cost.bytes, "sweeps")
     held = stats.argument_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
     return Roofline(
         card=card.name,
@@ -125,6 +125,7 @@ def _roofline(compiled: CompiledOptimizer, cost: Cost) -> Roofline | None:
         card_memory=card.memory,
         accessed=moved,
         source=source,
+        counted_by_xla=None if counted is None else int(counted),
         seconds=moved / card.bandwidth,
         memory=held + stats.temp_size_in_bytes,
     )

@@ -103,8 +103,9 @@ class Executable:
 class Roofline:
     """The least time of a step on a card: bytes accessed over the maker's bandwidth, and the memory that is needed.
 
-    `source` says who counted the bytes: ``"XLA"``, or ``"sweeps"`` where XLA tells none. Bandwidth is in bytes a
-    second.
+    `source` says what the bytes were counted in: ``"HLO"``, the optimized module, or ``"sweeps"``, the IR, for a GPU.
+    `counted_by_xla` is XLA's own count, which on a TPU takes memory on the chip for memory; None where it has none.
+    Bandwidth is in bytes a second.
     """
 
     card: str
@@ -112,6 +113,7 @@ class Roofline:
     card_memory: int
     accessed: int
     source: str
+    counted_by_xla: int | None
     seconds: float
     memory: int
 

@@ -133,8 +133,10 @@ def _executable(report: Report, made: Executable) -> list[str]:
 
 
 def _roofline(report: Report, line: Roofline) -> list[str]:
-    source = "XLA's count of" if line.source == "XLA" else "the sweeps'"
-    accessed = f"{size_text(line.accessed)}, {report.per_parameter(line.accessed):.1f} a parameter ({source} bytes)"
+    source = "between memory and chip" if line.source == "HLO" else "the sweeps' bytes"
+    accessed = f"{size_text(line.accessed)}, {report.per_parameter(line.accessed):.1f} a parameter ({source})"
+    if line.counted_by_xla is not None:
+        accessed += f"; {report.per_parameter(line.counted_by_xla):.1f} as XLA counts, moves within the chip included"
     card = f"{line.card}: {line.bandwidth / 1e9:,.0f} GB/s, {size_text(line.card_memory)} (the maker's figures)"
     return [
         f"target:          {card}",

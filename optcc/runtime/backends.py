@@ -42,7 +42,7 @@ def backend_at(site: Site, backend: str, platform: str, *, partitioned: bool) ->
     of a custom call, and replicates the results.
     """
     if platform != "cpu":
-        return StableHLO(site)
+        return StableHLO(site, fold_together=platform != "tpu")
     if backend == "stablehlo" or partitioned or not native.available():
         return XlaCpu(site)
     return Native(site, NativeCalls(native.TARGET, _register))

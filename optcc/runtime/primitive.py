@@ -201,4 +201,5 @@ def _like(ctx: mlir.LoweringRuleContext, shape: Sequence[int], dtype: Any) -> An
 ad.primitive_jvps[optcc_update_p] = _jvp
 batching.primitive_batchers[optcc_update_p] = _batch
 mlir.register_lowering(optcc_update_p, partial(_lower, platform="other"))
-mlir.register_lowering(optcc_update_p, partial(_lower, platform="cpu"), platform="cpu")
+for _platform in ("cpu", "cuda", "rocm", "tpu"):
+    mlir.register_lowering(optcc_update_p, partial(_lower, platform=_platform), platform=_platform)

@@ -13,7 +13,7 @@ import pytest
 
 import optcc
 from optcc.errors import TargetError
-from optcc.report.hlo import collectives, kernel_count, kernels
+from optcc.report.hlo import collectives, kernel_count, kernels, memory_bytes
 from optcc.targets import cards, target, target_of
 
 PARAMS = {"w": jax.ShapeDtypeStruct((256, 384), jnp.float32), "b": jax.ShapeDtypeStruct((384,), jnp.float32)}
@@ -73,6 +73,21 @@ def test_scalars_of_a_tpu_are_no_kernels() -> None:
 def test_collectives_of_a_text() -> None:
     assert collectives(GPU) == {"all-reduce": 1, "all-gather": 1}
     assert not collectives(TPU)
+
+
+def test_bytes_on_the_chip_are_not_memory() -> None:
+    """What is fetched ahead of its use is read once, and what waits on the chip is not in memory."""
+    fetched, scalar, stored = 32, 4, 32
+    assert memory_bytes(TPU) == fetched + scalar + stored
+    slices = """
+ENTRY %main (p: bf16[16,8]) -> f32[8,8] {
+  %p = bf16[16,8]{1,0:T(8,128)} parameter(0)
+  %slice-start = ((bf16[16,8]{1,0:T(8,128)}), bf16[8,8]{1,0:T(8,128)S(1)}, s32[]{:S(2)}) slice-start(%p), slice={[0:8]}
+  %slice-done = bf16[8,8]{1,0:T(8,128)S(1)} slice-done(%slice-start)
+  ROOT %fusion = f32[8,8]{1,0:T(8,128)} fusion(%slice-done, %p), kind=kLoop, calls=%body
+}
+"""
+    assert memory_bytes(slices) == 8 * 8 * 2 + 16 * 8 * 2 + 8 * 8 * 4
 
 
 def test_unknown_target() -> None:
@@ -169,3 +184,12 @@ def test_tiles_are_not_copied_on_a_tpu() -> None:
     target._on_one_device.cache_clear()
     compiled = optcc.compile(optcc.lamb(1e-3), PARAMS, layout="tiled", target="tpu:v5e")
     assert kernels(compiled.hlo())["reshape"] == 0
+
+
+@_without("libtpu")
+def test_lamb_reads_its_moments_once_a_sweep_on_a_tpu() -> None:
+    """40 bytes a parameter: folded by one `reduce` the moments were stored, and then read again for the norms."""
+    target._on_one_device.cache_clear()
+    params = {"w": jax.ShapeDtypeStruct((1 << 12, 1 << 12), jnp.float32)}
+    compiled = optcc.compile(optcc.lamb(1e-3, weight_decay=0.1), params, layout="tiled", target="tpu:v5e")
+    assert memory_bytes(compiled.hlo()) / (1 << 24) == pytest.approx(40, abs=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +14,9 @@ import pytest
 import optcc
 from optcc.lowering.packed_values import Buffer, PackedView
 from optcc.lowering.stablehlo.tiles import Tiles
+from optcc.lowering.xla_cpu.functions import XlaCpu
 from optcc.program.storage import TILE, Packing
+from optcc.runtime import backends
 from tests.runtime.packed import BACKENDS, assert_near
 from tests.runtime.test_packing import CHAINS, PARTS, trained
 from tests.trees import matrices_only
@@ -46,6 +49,24 @@ def test_steps_equal_those_on_trees(backend: str, name: str) -> None:
     compiled = optcc.compile(chain.make(), make(0), backend=backend, layout="tiled")
     expected = trained(compiled, (False, False, False), make)
     assert_near(trained(compiled, PARTS["all"], make), expected, 1e-5)
+
+
+@pytest.mark.parametrize(("platform", "operands"), [("cuda", 2), ("tpu", 1)])
+def test_folds_of_one_map(platform: str, operands: int) -> None:
+    """On a GPU one `reduce` is one kernel; on a TPU one of two operands is fused with no store."""
+    compiled = optcc.compile(optcc.lamb(1e-3), tree(0), layout="tiled")
+    arguments = (compiled.pack(tree(0)), compiled.init(tree(0)), compiled.pack(tree(0)))
+    lowered = jax.jit(compiled.step).trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
+    of_rows = re.findall(r"stablehlo\.reduce\((.*?) across dimensions = \[1\].*tensor<\d+x1024xf32>", lowered)
+    assert {found.count("init:") for found in of_rows} == {operands}
+
+
+@pytest.mark.parametrize("name", ["lamb", "novograd", "zero_nans"])
+def test_folds_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "XlaCpu", partial(XlaCpu, fold_together=False))
+    compiled = optcc.compile(CHAINS[name].make(), tree(0), backend="stablehlo", layout="tiled")
+    expected = trained(compiled, (False, False, False), tree)
+    assert_near(trained(compiled, PARTS["all"], tree), expected, 1e-5)
 
 
 def test_a_state_alone() -> None:

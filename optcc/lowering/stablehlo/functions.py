@@ -30,12 +30,17 @@ from optcc.program.storage import Packing
 
 
 class StableHLO:
-    """Emits functions in the portable form: each map is one expression, which GPU and TPU fuse by themselves."""
+    """Emits functions in the portable form: each map is one expression, which GPU and TPU fuse by themselves.
+
+    `fold_together`: whether folds of tiled elements are one `reduce`. On a GPU XLA then makes one kernel of them. A TPU's
+    XLA fuses such a one with no store, so that what is stored and folded would be read again.
+    """
 
     body_class: ClassVar[type[Body]] = Body
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, fold_together: bool = True) -> None:
         self.site = site
+        self._fold_together = fold_together
         self._bodies: dict[Any, Any] = {}
 
     def lower(
@@ -73,7 +78,7 @@ class StableHLO:
         if op.domain == Extent.PER_LEAF and any(isinstance(v, Vector) for v in operands):
             return vector_map(op, operands)
         if tiles := tiles_of(op, operands):
-            return emit_tiled(op, tiles, operands, overwritten)
+            return emit_tiled(op, tiles, operands, overwritten, fold_together=self._fold_together)
         inputs = [as_leaves(v) for v in operands]
         rows: list[list[Tensor]] = []
         for i, leaf in enumerate(leaf_set(op, op.leaves)):

@@ -82,8 +82,13 @@ def tiles_of(op: MapOp, operands: Sequence[Value]) -> Tiles | None:
     return found[0] if alike else None
 
 
-def emit_tiled(op: MapOp, tiles: Tiles, operands: Sequence[Value], overwritten: Sequence[int | None]) -> list[Value]:
-    """The results of a map on all its leaves: packed views, vectors of folds of leaves, 0-d tensors of folds of all."""
+def emit_tiled(
+    op: MapOp, tiles: Tiles, operands: Sequence[Value], overwritten: Sequence[int | None], *, fold_together: bool
+) -> list[Value]:
+    """The results of a map on all its leaves: packed views, vectors of folds of leaves, 0-d tensors of folds of all.
+
+    `fold_together` says whether several folds of elements are one `reduce` of several operands.
+    """
     env: dict[SSAValue, Tensor] = {}
     for argument, value, type_ in zip(op.block.args, operands, op.operand_types, strict=True):
         env[argument] = _operand(tiles, value, type_)
@@ -95,7 +100,9 @@ def emit_tiled(op: MapOp, tiles: Tiles, operands: Sequence[Value], overwritten: 
     for i, (value, kind) in enumerate(zip(op.yields.arguments, op.kinds, strict=True)):
         if kind is not Combiner.NONE:
             folds.setdefault(value.type, []).append(i)
-    folded = {i: x for members in folds.values() for i, x in _folds(tiles, op, matrices, members).items()}
+    folded: dict[int, Value] = {}
+    for members in folds.values():
+        folded.update(_folds(tiles, op, matrices, members, fold_together))
     results: list[Value] = []
     for i, (matrix, target) in enumerate(zip(matrices, overwritten, strict=True)):
         fresh = folded[i] if i in folded else _fresh(tiles, matrix, operands) if target is None else None
@@ -159,14 +166,19 @@ def _fresh(tiles: Tiles, matrix: Tensor, operands: Sequence[Value]) -> PackedVie
     return PackedView(Buffer(matrix, tiles.packing), tuple(zip(tiles.offsets, shapes, strict=True)))
 
 
-def _folds(tiles: Tiles, op: MapOp, matrices: Sequence[Tensor], members: Sequence[int]) -> dict[int, Value]:
-    """The folds of some results of one element type, over all leaves or over each; those of one kind by one op."""
+def _folds(
+    tiles: Tiles, op: MapOp, matrices: Sequence[Tensor], members: Sequence[int], together: bool
+) -> dict[int, Value]:
+    """The folds of some results of one element type, over all leaves or over each."""
     kinds, type_ = [op.kinds[i] for i in members], op.yields.arguments[members[0]].type
     inside, masked = _inside(tiles), [matrices[i] for i in members]
     if inside is not None:
         neutral = [broadcast(reductions.start(kind, type_), tiles.shape) for kind in kinds]
         masked = [hlo.select(inside, x, start) for x, start in zip(masked, neutral, strict=True)]
-    rows = dict(zip(members, reductions.reduce(masked, kinds, type_, [1]), strict=True))
+    if together:
+        rows = dict(zip(members, reductions.reduce(masked, kinds, type_, [1]), strict=True))
+    else:
+        rows = {i: reductions.reduce([m], [k], type_, [1])[0] for i, m, k in zip(members, masked, kinds, strict=True)}
     of_leaves = [i for i in members if isinstance(op.result_types[i], TreeType)]
     found: dict[int, Value] = {}
     for group in (of_leaves, [i for i in members if i not in of_leaves]):
