@@ -32,8 +32,8 @@ from optcc.program.storage import Packing
 class StableHLO:
     """Emits functions in the portable form: each map is one expression, which GPU and TPU fuse by themselves.
 
-    `fold_together`: whether folds of tiled elements are one `reduce`. On a GPU XLA then makes one kernel of them. A TPU's
-    XLA fuses such a one with no store, so that what is stored and folded would be read again.
+    `fold_together`: whether folds of tiled elements are one `reduce`. On a GPU XLA then makes one kernel of them. On a
+    TPU it fuses such a one with no store, so that what is stored and folded would be read again.
     """
 
     body_class: ClassVar[type[Body]] = Body
