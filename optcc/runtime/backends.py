@@ -12,6 +12,7 @@ from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.lowering.native.functions import Native
 from optcc.lowering.stablehlo.functions import StableHLO
 from optcc.lowering.xla_cpu.functions import XlaCpu
+from optcc.lowering.xla_gpu.functions import XlaGpu
 from optcc.runtime import native
 
 BACKENDS = ("auto", "native", "stablehlo")
@@ -41,8 +42,10 @@ def backend_at(site: Site, backend: str, platform: str, *, partitioned: bool) ->
     `partitioned` says that XLA partitions the module. It knows no way to do so with our calls: it gathers the operands
     of a custom call, and replicates the results.
     """
+    if platform in ("cuda", "rocm"):
+        return XlaGpu(site)
     if platform != "cpu":
-        return StableHLO(site, fold_together=platform != "tpu")
+        return StableHLO(site)
     if backend == "stablehlo" or partitioned or not native.available():
         return XlaCpu(site)
     return Native(site, NativeCalls(native.TARGET, _register))

@@ -13,6 +13,7 @@ import pytest
 
 import optcc
 from optcc.errors import TargetError
+from optcc.params import load_params
 from optcc.report.hlo import collectives, kernel_count, kernels, memory_bytes
 from optcc.targets import cards, target, target_of
 
@@ -193,3 +194,20 @@ def test_lamb_reads_its_moments_once_a_sweep_on_a_tpu() -> None:
     params = {"w": jax.ShapeDtypeStruct((1 << 12, 1 << 12), jnp.float32)}
     compiled = optcc.compile(optcc.lamb(1e-3, weight_decay=0.1), params, layout="tiled", target="tpu:v5e")
     assert memory_bytes(compiled.hlo()) / (1 << 24) == pytest.approx(40, abs=0.1)
+
+
+@_without("jax_cuda12_plugin")
+@pytest.mark.parametrize(
+    ("tx", "most", "temporaries"),
+    [
+        pytest.param(CHAIN, 115, 1e6, id="clip + adamw"),
+        pytest.param(optcc.lamb(1e-3), 170, 1e6, id="lamb"),
+        pytest.param(optcc.adafactor(1e-3), 300, 1e8, id="adafactor"),
+    ],
+)
+def test_trees_on_a_gpu(tx: optcc.GradientTransformation, most: int, temporaries: float) -> None:
+    """GPT-2's 148 leaves: large ones take a kernel in each sweep, the others few; stores are in place."""
+    target._on_one_device.cache_clear()
+    compiled = optcc.compile(tx, load_params("gpt2"), target="cuda:h100")
+    assert kernel_count(compiled.hlo()) <= most
+    assert compiled.executable.memory_analysis().temp_size_in_bytes < temporaries

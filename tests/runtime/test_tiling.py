@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +15,6 @@ from optcc.lowering.packed_values import Buffer, PackedView
 from optcc.lowering.stablehlo.tiles import Tiles
 from optcc.lowering.xla_cpu.functions import XlaCpu
 from optcc.program.storage import TILE, Packing
-from optcc.runtime import backends
 from tests.runtime.packed import BACKENDS, assert_near
 from tests.runtime.test_packing import CHAINS, PARTS, trained
 from tests.trees import matrices_only
@@ -63,7 +61,7 @@ def test_folds_of_one_map(platform: str, operands: int) -> None:
 
 @pytest.mark.parametrize("name", ["lamb", "novograd", "zero_nans"])
 def test_folds_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "XlaCpu", partial(XlaCpu, fold_together=False))
+    monkeypatch.setattr(XlaCpu, "folds_together", False)
     compiled = optcc.compile(CHAINS[name].make(), tree(0), backend="stablehlo", layout="tiled")
     expected = trained(compiled, (False, False, False), tree)
     assert_near(trained(compiled, PARTS["all"], tree), expected, 1e-5)

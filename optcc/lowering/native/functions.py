@@ -17,11 +17,11 @@ from optcc.lowering.native.calls import streams_from_memory, why_not_native
 from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.lowering.packed_values import Element, PackedView, Vector, as_leaves, as_vector
 from optcc.lowering.stablehlo import STABLEHLO
+from optcc.lowering.stablehlo.ordering import force_async_dispatch
 from optcc.lowering.stablehlo.scalar_ops import vector_constant
 from optcc.lowering.stablehlo.tree_ops import emit_sweep
 from optcc.lowering.stablehlo.vectors import vector_map
 from optcc.lowering.xla_cpu.functions import XlaCpu
-from optcc.lowering.xla_cpu.ordering import force_async_dispatch
 from optcc.program.storage import Packing
 from optcc.rules import Rules
 

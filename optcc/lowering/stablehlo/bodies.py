@@ -34,6 +34,14 @@ class Body:
         self.reduce(reduced, env, out)
         return [out[i] for i in range(len(op.outputs))]
 
+    def fold_shape(self) -> tuple[int, ...]:
+        """The shape of what is left of a fold over the leaf."""
+        return ()
+
+    def fold(self, values: Sequence[Tensor], kinds: Sequence[Combiner], type_: Attribute) -> list[Tensor]:
+        """Folds over the leaf, of tensors of one element type."""
+        return reductions.fold(values, kinds, type_)
+
     def by_kind(self, results: Sequence[int]) -> tuple[list[int], list[int]]:
         """The results that are stored, and those that are folded."""
         stored = [i for i in results if self.op.kinds[i] is Combiner.NONE]
@@ -50,7 +58,7 @@ class Body:
             out[i] = broadcast(env[self.op.yields.arguments[i]], self.shape)
 
     def reduce(
-        self, results: Sequence[int], env: dict[SSAValue, Tensor], out: dict[int, Tensor], fold: Fold = reductions.fold
+        self, results: Sequence[int], env: dict[SSAValue, Tensor], out: dict[int, Tensor], fold: Fold | None = None
     ) -> None:
         """The folds of results; `fold` does those over all axes, together where they have one element type."""
         op = self.op
@@ -64,4 +72,4 @@ class Body:
                 groups.setdefault(value.type, []).append(i)
         for type_, members in groups.items():
             values = [broadcast(env[op.yields.arguments[i]], self.shape) for i in members]
-            out.update(zip(members, fold(values, [op.kinds[i] for i in members], type_), strict=True))
+            out.update(zip(members, (fold or self.fold)(values, [op.kinds[i] for i in members], type_), strict=True))

@@ -30,17 +30,15 @@ from optcc.program.storage import Packing
 
 
 class StableHLO:
-    """Emits functions in the portable form: each map is one expression, which GPU and TPU fuse by themselves.
-
-    `fold_together`: whether folds of tiled elements are one `reduce`. On a GPU XLA then makes one kernel of them. On a
-    TPU it fuses such a one with no store, so that what is stored and folded would be read again.
-    """
+    """Emits functions in the portable form: each map is one expression, which XLA fuses by itself."""
 
     body_class: ClassVar[type[Body]] = Body
+    folds_together: ClassVar[bool] = False
+    """Whether the folds of tiled elements are one `reduce`. On a GPU XLA then makes one kernel of them. On a TPU it
+    fuses such a one with no store, so that what is stored and folded would be read again."""
 
-    def __init__(self, site: Site, *, fold_together: bool = True) -> None:
+    def __init__(self, site: Site) -> None:
         self.site = site
-        self._fold_together = fold_together
         self._bodies: dict[Any, Any] = {}
 
     def lower(
@@ -72,43 +70,54 @@ class StableHLO:
         if one := as_one_leaf(op, operands, overwritten):
             args = [v.buffer.tensor if isinstance(v, PackedView) else as_leaves(v) for v in operands]
             targets = [operands[target] for target in overwritten if target is not None]
-            for view, result in zip(targets, self._call(op, one, args, overwritten), strict=True):
+            for view, result in zip(targets, self.call(op, one, args, overwritten), strict=True):
                 view.buffer.tensor = result
             return targets
         if op.domain == Extent.PER_LEAF and any(isinstance(v, Vector) for v in operands):
             return vector_map(op, operands)
         if tiles := tiles_of(op, operands):
-            return emit_tiled(op, tiles, operands, overwritten, fold_together=self._fold_together)
+            return emit_tiled(op, tiles, operands, overwritten, folds_together=self.folds_together)
         inputs = [as_leaves(v) for v in operands]
         rows: list[list[Tensor]] = []
         for i, leaf in enumerate(leaf_set(op, op.leaves)):
             args = [v[i] if isinstance(t, TreeType) else v for v, t in zip(inputs, op.operand_types, strict=True)]
-            rows.append(self._call(op, leaf, args, overwritten))
+            rows.append(self.call(op, leaf, args, overwritten))
         results: list[Value] = []
         for j, (type_, kind) in enumerate(zip(op.result_types, op.kinds, strict=True)):
             column = [row[j] for row in rows]
-            whole = kind is not Combiner.NONE and not isinstance(type_, TreeType)
-            results.append(reductions.total(kind, type_, column) if whole else column)
+            results.append(self.finish(kind, type_, column) if _folds_leaves(kind, type_) else column)
         return results
 
-    def _call(self, op: MapOp, leaf: Leaf, args: Sequence[Tensor], overwritten: Sequence[int | None]) -> list[Tensor]:
-        """Call the private function of a map for leaves of one shape and the same axis extents."""
+    def finish(self, kind: Combiner, type_: Attribute, column: Sequence[Tensor]) -> Value:
+        """The value of a fold over each leaf, or over all, from what the bodies of the leaves made of it."""
+        return column if isinstance(type_, TreeType) else reductions.total(kind, type_, column)
+
+    def call(self, op: MapOp, leaf: Leaf, args: Sequence[Tensor], overwritten: Sequence[int | None]) -> list[Tensor]:
+        """The results of a map on one leaf: a call of the private function for leaves like it."""
         key = op, *((leaf.shape, leaf.axes) if op.domain != Extent.PER_LEAF else ())
         if key not in self._bodies:
             self._bodies[key] = self._body(op, leaf, overwritten)
         return list(func_dialect.CallOp(self._bodies[key], list(args)).results)
 
     def _body(self, op: MapOp, leaf: Leaf, overwritten: Sequence[int | None]) -> Any:
+        body = self.body_class(op, leaf)
         types = [tensor(_shape_of(leaf, t), element_type(t)) for t in op.operand_types]
-        results = [tensor(_shape_of(leaf, t), element_type(t)) for t in op.result_types]
+        results = [
+            tensor(body.fold_shape() if _folds_leaves(kind, t) else _shape_of(leaf, t), element_type(t))
+            for kind, t in zip(op.kinds, op.result_types, strict=True)
+        ]
         with ir.InsertionPoint.at_block_begin(self.site.module.body):
             function = func_dialect.FuncOp("optcc_map", ir.FunctionType.get(types, results), visibility="private")
             self.site.insert(function)
             entry = function.add_entry_block()
         with ir.InsertionPoint(entry):
-            body = self.body_class(op, leaf)
             func_dialect.ReturnOp(body.emit(list(entry.arguments), overwritten))
         return function
+
+
+def _folds_leaves(kind: Combiner, type_: Attribute) -> bool:
+    """Whether a result of a map is a fold over each leaf, or over all."""
+    return kind is not Combiner.NONE and not (isinstance(type_, TreeType) and type_.has_axes)
 
 
 def _shape_of(leaf: Leaf, type_: Attribute) -> tuple[int, ...]:

@@ -83,11 +83,11 @@ def tiles_of(op: MapOp, operands: Sequence[Value]) -> Tiles | None:
 
 
 def emit_tiled(
-    op: MapOp, tiles: Tiles, operands: Sequence[Value], overwritten: Sequence[int | None], *, fold_together: bool
+    op: MapOp, tiles: Tiles, operands: Sequence[Value], overwritten: Sequence[int | None], *, folds_together: bool
 ) -> list[Value]:
     """The results of a map on all its leaves: packed views, vectors of folds of leaves, 0-d tensors of folds of all.
 
-    `fold_together` says whether several folds of elements are one `reduce` of several operands.
+    `folds_together` says whether several folds of elements are one `reduce` of several operands.
     """
     env: dict[SSAValue, Tensor] = {}
     for argument, value, type_ in zip(op.block.args, operands, op.operand_types, strict=True):
@@ -102,7 +102,7 @@ def emit_tiled(
             folds.setdefault(value.type, []).append(i)
     folded: dict[int, Value] = {}
     for members in folds.values():
-        folded.update(_folds(tiles, op, matrices, members, fold_together))
+        folded.update(_folds(tiles, op, matrices, members, folds_together))
     results: list[Value] = []
     for i, (matrix, target) in enumerate(zip(matrices, overwritten, strict=True)):
         fresh = folded[i] if i in folded else _fresh(tiles, matrix, operands) if target is None else None

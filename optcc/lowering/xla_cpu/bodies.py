@@ -10,10 +10,10 @@ from xdsl.ir import SSAValue
 
 from optcc.lowering.backend import Tensor
 from optcc.lowering.stablehlo.bodies import Body
+from optcc.lowering.stablehlo.ordering import order_after
 from optcc.lowering.stablehlo.reductions import fold
 from optcc.lowering.xla_cpu import reductions
 from optcc.lowering.xla_cpu.loops import arguments_of, as_one_loop, is_plain_reduction, plan
-from optcc.lowering.xla_cpu.ordering import order_after
 
 
 class LoopsBody(Body):

@@ -10,3 +10,4 @@ class XlaCpu(StableHLO):
     """Emits functions for XLA:CPU: as the portable form, but the bodies of maps are loops without temporaries."""
 
     body_class = LoopsBody
+    folds_together = True

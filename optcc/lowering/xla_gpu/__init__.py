@@ -1,0 +1,1 @@
+"""StableHLO in the forms that suit XLA's GPU backend."""
