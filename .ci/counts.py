@@ -40,7 +40,7 @@ _FORMULA = "a formula and its state in one function, in the order of the source"
 ALLOWED: dict[str, tuple[float, str]] = {
     "class checks of ops": (43, "33 are of passes, which match the ops that they rewrite; an editor would hide some"),
     "share of Any": (0.12, "pytrees of the caller, and values of MLIR's bindings, which have no one type"),
-    "lines of the middle": (12900, "not reached: tiles, meshes, matrices, complex leaves, locations came since"),
+    "lines of the middle": (13400, "not reached: tiles, meshes, matrices, complex leaves, locations came since"),
     "long file optcc/program/build.py": (400, "init, update and step share their parts; a split is open"),
     "long function optcc/losses/ctc.py: ctc_loss_with_forward_probs": (47, "one recurrence with its set-up"),
     "long function optcc/transforms/galore.py: scale_by_galore": (49, _FORMULA),

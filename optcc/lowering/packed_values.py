@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
 
 from optcc.dialect import Combiner, Leaf, MapOp, TreeType
-from optcc.program.storage import Packing
+from optcc.program.storage import TILE, Packing
 
 Value = Any
 Place = tuple[int, tuple[int, ...]]
@@ -120,14 +121,21 @@ def as_buffer(value: Value, packing: Packing) -> Value:
     type_ = ir.RankedTensorType(leaves[0].type).element_type
     zero = hlo.constant(ir.DenseElementsAttr.get_splat(ir.RankedTensorType.get([], type_), _zero(type_)))
     pieces: list[Value] = []
-    ends = [*packing.offsets[1:], packing.size]
-    for leaf, size, start, end in zip(leaves, packing.sizes, packing.offsets, ends, strict=True):
-        pieces.append(hlo.reshape(ir.RankedTensorType.get([size], type_), leaf))
-        if gap := end - start - size:
-            shape = ir.RankedTensorType.get([gap], type_)
-            pieces.append(hlo.broadcast_in_dim(shape, zero, ir.DenseI64ArrayAttr.get([])))
-    whole = hlo.concatenate(pieces, 0) if len(pieces) > 1 else pieces[0]
-    return hlo.reshape(ir.RankedTensorType.get(list(packing.array_shape), type_), whole)
+    for (size, gap), members in groupby(packing.pieces, key=lambda piece: piece[1:]):
+        # Arrays of one size are the rows of a matrix, so that the gaps are put behind all of them at once.
+        rows = [hlo.reshape(ir.RankedTensorType.get([1, size], type_), leaves[i]) for i, _, _ in members]
+        matrix = _joined(rows)
+        if gap:
+            shape = ir.RankedTensorType.get([len(rows), gap], type_)
+            zeros = hlo.broadcast_in_dim(shape, zero, ir.DenseI64ArrayAttr.get([]))
+            matrix = hlo.concatenate([matrix, zeros], 1)
+        shape = [len(rows) * (size + gap) // TILE, TILE] if packing.is_tiled else [len(rows) * (size + gap)]
+        pieces.append(hlo.reshape(ir.RankedTensorType.get(shape, type_), matrix))
+    return _joined(pieces)
+
+
+def _joined(pieces: Sequence[Value]) -> Value:
+    return hlo.concatenate(list(pieces), 0) if len(pieces) > 1 else pieces[0]
 
 
 def as_vector(value: Value) -> Value:

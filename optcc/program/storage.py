@@ -33,13 +33,18 @@ class Packing:
 
     @staticmethod
     def of(shapes: Sequence[Shape], alignment: int = ALIGNMENT) -> Packing:
-        """One array after another, each at a multiple of some elements; 0-d arrays side by side, where all are."""
+        """One array after another, each at a multiple of some elements; 0-d arrays side by side, where all are.
+
+        In tiles arrays of one shape are neighbours, so that what is done by axis is done to all of them at once.
+        """
         step = alignment if any(shapes) else 1
-        offsets: list[int] = []
+        first = {shape: i for i, shape in reversed(list(enumerate(shapes)))}
+        order = sorted(range(len(shapes)), key=lambda i: (first[shapes[i]] if step == TILE else 0, i))
+        offsets = [0] * len(shapes)
         end = 0
-        for shape in shapes:
-            offsets.append(end)
-            end += -(-math.prod(shape) // step) * step
+        for i in order:
+            offsets[i] = end
+            end += -(-math.prod(shapes[i]) // step) * step
         return Packing(tuple(shapes), tuple(offsets), end, step)
 
     @property
@@ -57,14 +62,22 @@ class Packing:
         """The number of elements of each array."""
         return tuple(map(math.prod, self.shapes))
 
+    @cached_property
+    def pieces(self) -> list[tuple[int, int, int]]:
+        """The arrays in the order of the buffer: which one, its elements, and the gap behind it."""
+        order = sorted(range(len(self.shapes)), key=lambda i: (self.offsets[i], self.sizes[i]))
+        ends = [*(self.offsets[i] for i in order[1:]), self.size]
+        return [(i, self.sizes[i], end - self.offsets[i] - self.sizes[i]) for i, end in zip(order, ends, strict=True)]
+
     def pack(self, arrays: Sequence[Any]) -> Any:
         """The buffer with these arrays; what is between them is 0."""
         pieces: list[Any] = []
-        ends = [*self.offsets[1:], self.size]
-        for array, size, start, end in zip(arrays, self.sizes, self.offsets, ends, strict=True):
-            flat = jnp.ravel(array)
-            pieces.append(jnp.pad(flat, (0, end - start - size)) if end - start > size else flat)
-        return jnp.reshape(jnp.concatenate(pieces) if pieces else jnp.zeros(self.size), self.array_shape)
+        for i, _, gap in self.pieces:
+            flat = jnp.ravel(arrays[i])
+            piece = jnp.pad(flat, (0, gap)) if gap else flat
+            # Whole tiles at once: a TPU would lay out anew what is put together as one long array.
+            pieces.append(jnp.reshape(piece, (-1, TILE)) if self.is_tiled else piece)
+        return jnp.concatenate(pieces) if pieces else jnp.zeros(self.array_shape)
 
     def unpack(self, buffer: Any) -> list[Any]:
         """The arrays in a buffer."""

@@ -7,14 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import optcc
 from optcc.lowering.xla_gpu import functions, reductions
 from optcc.lowering.xla_gpu.functions import XlaGpu
+from optcc.program.storage import TILE
 from optcc.runtime import backends
 from tests.runtime.packed import assert_near, copied
-from tests.runtime.test_packing import CHAINS
+from tests.runtime.test_packing import CHAINS, PARTS, trained
 
 
 @pytest.fixture
@@ -38,6 +40,38 @@ def test_values(name: str) -> None:
         expected = compiled.interpret_step(grads, state, params)
         params, state = compiled.step(grads, *copied((state, params)))
         assert_near((params, state), expected, 1e-5)
+
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "a": (40, 30), "b": (7,), "c": (3, 700), "d": (TILE,), "e": (40, 30), "f": (2, 5, 128), "g": (8, 128), "s": (),
+    "h": (8, 128), "i": (700, 3),
+}  # fmt: skip
+"""Leaves that end in a tile and with one, some of them of one shape, not side by side."""
+
+
+def _tree(seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    return {k: jnp.asarray(rng.standard_normal(s), jnp.float32) for k, s in SHAPES.items()}
+
+
+@pytest.mark.usefixtures("_on_this_machine")
+@pytest.mark.parametrize("name", ["masks", "zero_nans", "lamb", "novograd", "adafactor", "sm3"])
+def test_values_of_tiles(name: str) -> None:
+    def make(seed: int) -> dict[str, Any]:
+        return {k: v for k, v in _tree(seed).items() if name != "sm3" or v.shape}
+
+    compiled = optcc.compile(CHAINS[name].make(), make(0), backend="stablehlo", layout="tiled")
+    expected = trained(compiled, (False, False, False), make)
+    assert_near(trained(compiled, PARTS["all"], make), expected, 1e-5)
+
+
+def test_values_by_axis_beside_tiles() -> None:
+    """adafactor on everything tiled looks values up, and takes no leaf out of a buffer."""
+    compiled = optcc.compile(optcc.adafactor(0.1, 3), _tree(0), layout="tiled")
+    arguments = (compiled.pack(_tree(0)), compiled.init(_tree(0)), compiled.pack(_tree(0)))
+    text = jax.jit(compiled.step).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.gather") > 0
+    assert not re.findall(r"-> tensor<(?:1200|1200xf32|40x30)xf32>", text)
 
 
 def _lowered(tx: Any, shapes: list[tuple[int, ...]]) -> str:

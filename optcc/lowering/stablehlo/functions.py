@@ -36,6 +36,8 @@ class StableHLO:
     folds_together: ClassVar[bool] = False
     """Whether the folds of tiled elements are one `reduce`. On a GPU XLA then makes one kernel of them. On a TPU it
     fuses such a one with no store, so that what is stored and folded would be read again."""
+    tiles_axes: ClassVar[bool] = False
+    """Whether values by axis are gathered for each element of a tiled buffer, which a TPU is slow at."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -75,7 +77,7 @@ class StableHLO:
             return targets
         if op.domain == Extent.PER_LEAF and any(isinstance(v, Vector) for v in operands):
             return vector_map(op, operands)
-        if tiles := tiles_of(op, operands):
+        if tiles := tiles_of(op, operands, with_axes=self.tiles_axes):
             return emit_tiled(op, tiles, operands, overwritten, folds_together=self.folds_together)
         inputs = [as_leaves(v) for v in operands]
         rows: list[list[Tensor]] = []

@@ -17,10 +17,10 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
 from xdsl.ir import Attribute, SSAValue
 
-from optcc.dialect import Combiner, Extent, MapOp, TreeType
+from optcc.dialect import Combiner, Extent, MapOp, TreeType, leaf_set
 from optcc.lowering.backend import Tensor, Value
 from optcc.lowering.packed_values import Buffer, PackedView, Vector, as_leaves, as_vector
-from optcc.lowering.stablehlo import reductions
+from optcc.lowering.stablehlo import reductions, tile_axes
 from optcc.lowering.stablehlo.scalar_ops import broadcast, emit, tensor
 from optcc.program.storage import TILE, Packing
 
@@ -63,23 +63,42 @@ class Tiles:
                 found[end] = size % TILE
         return found
 
+    def is_at(self, other: Tiles) -> bool:
+        """Whether the leaves are at the same places as some others."""
+        return (self.packing.size, self.offsets) == (other.packing.size, other.offsets)
+
+    def rows_for(self, other: Tiles) -> np.ndarray:
+        """For each tile of another buffer with these leaves the tile here that has the same elements; 0 if none."""
+        found = np.zeros(other.shape[0], np.int32)
+        for here, there, size in zip(self.offsets, other.offsets, self.sizes, strict=True):
+            count = -(-size // TILE)
+            found[there // TILE :][:count] = np.arange(count) + here // TILE
+        return found
+
     @property
     def is_whole(self) -> bool:
         """Whether every tile of the buffer belongs to a leaf of the map."""
         return bool((self.leaf >= 0).all())
 
 
-def tiles_of(op: MapOp, operands: Sequence[Value]) -> Tiles | None:
-    """The tiles that a map runs on, if all arrays that it reads are in tiled buffers, at the same places; else None."""
+def tiles_of(op: MapOp, operands: Sequence[Value], *, with_axes: bool) -> Tiles | None:
+    """The tiles that a map runs on, if all arrays that it reads are in tiled buffers; else None.
+
+    They are those of the smallest buffer: arrays whose tiles are elsewhere in another are brought to them. That is
+    done, as values by axis are served, only `with_axes`.
+    """
     types = (*op.operand_types, *op.result_types)
-    if op.domain != Extent.ELEMENTS or any(isinstance(t, TreeType) and t.has_axes for t in types):
-        return None
     views = [v for v, t in zip(operands, op.operand_types, strict=True) if isinstance(t, TreeType) and t.has_elements]
-    if not views or not all(isinstance(v, PackedView) and v.buffer.packing.is_tiled for v in views):
+    if op.domain != Extent.ELEMENTS or not views:
         return None
-    found = [Tiles.of(v) for v in views]
+    if not all(isinstance(v, PackedView) and v.buffer.packing.is_tiled for v in views):
+        return None
+    found = sorted((Tiles.of(v) for v in views), key=lambda t: t.packing.size)
     alike = all((t.packing.size, t.offsets) == (found[0].packing.size, found[0].offsets) for t in found)
-    return found[0] if alike else None
+    by_axis = any(isinstance(t, TreeType) and t.has_axes for t in types)
+    if (by_axis or not alike) and not (with_axes and max(found[0].sizes, default=0) <= tile_axes.LARGEST):
+        return None
+    return found[0]
 
 
 def emit_tiled(
@@ -90,17 +109,24 @@ def emit_tiled(
     `folds_together` says whether several folds of elements are one `reduce` of several operands.
     """
     env: dict[SSAValue, Tensor] = {}
+    leaves, vectors = leaf_set(op, op.leaves), [v for v in operands if isinstance(v, Vector)]
     for argument, value, type_ in zip(op.block.args, operands, op.operand_types, strict=True):
-        env[argument] = _operand(tiles, value, type_)
+        if isinstance(type_, TreeType) and type_.has_axes:
+            after = vectors[0].tensor if vectors else None
+            env[argument] = tile_axes.spread(leaves, tiles.leaf, type_.extent.data, as_leaves(value), after)
+        else:
+            env[argument] = _operand(tiles, value, type_)
     for inner in op.block.ops:
         if inner is not op.yields:
             env[inner.results[0]] = emit(inner, [env[v] for v in inner.operands])
     matrices = [broadcast(env[value], tiles.shape) for value in op.yields.arguments]
     folds: dict[Attribute, list[int]] = {}
-    for i, (value, kind) in enumerate(zip(op.yields.arguments, op.kinds, strict=True)):
-        if kind is not Combiner.NONE:
-            folds.setdefault(value.type, []).append(i)
     folded: dict[int, Value] = {}
+    for i, (value, kind, type_) in enumerate(zip(op.yields.arguments, op.kinds, op.result_types, strict=True)):
+        if kind is not Combiner.NONE and isinstance(type_, TreeType) and type_.has_axes:
+            folded[i] = tile_axes.fold(leaves, tiles.offsets, matrices[i], kind, value.type, type_.extent.data)
+        elif kind is not Combiner.NONE:
+            folds.setdefault(value.type, []).append(i)
     for members in folds.values():
         folded.update(_folds(tiles, op, matrices, members, folds_together))
     results: list[Value] = []
@@ -117,7 +143,9 @@ def _operand(tiles: Tiles, value: Value, type_: Attribute) -> Tensor:
     if type_.is_per_leaf:
         column = _gathered(as_vector(value), np.maximum(tiles.leaf, 0))
         return hlo.reshape(ir.RankedTensorType.get([tiles.shape[0], 1], _element(column)), column)
-    return _read(value.buffer, tiles.offsets)
+    there = Tiles.of(value)
+    matrix = _read(value.buffer, there.offsets)
+    return matrix if there.is_at(tiles) else tile_axes.gather_rows(matrix, there.rows_for(tiles))
 
 
 def _read(buffer: Buffer, offsets: tuple[int, ...]) -> Tensor:
@@ -135,7 +163,9 @@ def _stored(tiles: Tiles, matrix: Tensor, view: PackedView) -> PackedView:
     They are brought together when somebody asks for all. Until then the next sweep on these leaves takes the result as
     it is, so that XLA does not have to keep what it was beside what it becomes.
     """
-    buffer = view.buffer
+    buffer, there = view.buffer, Tiles.of(view)
+    if not there.is_at(tiles):
+        tiles, matrix = there, tile_axes.gather_rows(matrix, tiles.rows_for(there))
     if tiles.is_whole:
         buffer.tensor = matrix
         return view
@@ -162,7 +192,8 @@ def _merged(buffer: Buffer) -> Tensor:
 
 def _fresh(tiles: Tiles, matrix: Tensor, operands: Sequence[Value]) -> PackedView:
     """A view of a buffer of its own."""
-    shapes = next(tuple(shape for _, shape in v.places) for v in operands if isinstance(v, PackedView))
+    views = [v for v in operands if isinstance(v, PackedView)]
+    shapes = next(tuple(shape for _, shape in v.places) for v in views if Tiles.of(v).sizes == tiles.sizes)
     return PackedView(Buffer(matrix, tiles.packing), tuple(zip(tiles.offsets, shapes, strict=True)))
 
 

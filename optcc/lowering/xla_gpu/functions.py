@@ -7,13 +7,15 @@ from math import prod
 
 from xdsl.ir import Attribute
 
-from optcc.dialect import Combiner, Leaf, MapOp, TreeType, element_type
+from optcc.dialect import Combiner, Extent, Leaf, MapOp, TreeType, element_type
 from optcc.lowering.backend import Site, Tensor, Value
 from optcc.lowering.packed_values import Vector
 from optcc.lowering.stablehlo.functions import StableHLO
 from optcc.lowering.stablehlo.ordering import order_after
+from optcc.lowering.stablehlo.reductions import total
 from optcc.lowering.xla_gpu.bodies import PartialBody
 from optcc.lowering.xla_gpu.reductions import SMALL, fold_each, fold_together
+from optcc.lowering.xla_gpu.stacked import stacked_map
 
 
 class XlaGpu(StableHLO):
@@ -25,10 +27,20 @@ class XlaGpu(StableHLO):
 
     body_class = PartialBody
     folds_together = True
+    tiles_axes = True
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._folded: dict[MapOp, Tensor] = {}
+
+    def map(self, op: MapOp, operands: Sequence[Value], overwritten: Sequence[int | None]) -> list[Value]:
+        if op.domain in (Extent.ELEMENTS, Extent.PER_LEAF):
+            return super().map(op, operands, overwritten)
+        results: list[Value] = []
+        for column, kind, type_ in zip(stacked_map(op, operands), op.kinds, op.result_types, strict=True):
+            whole = kind is not Combiner.NONE and not isinstance(type_, TreeType)
+            results.append(total(kind, type_, column) if whole else column)
+        return results
 
     def finish(self, kind: Combiner, type_: Attribute, column: Sequence[Tensor]) -> Value:
         scalar = element_type(type_)
