@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.sums import offered
 
 
 def apply_updates(params: base.Params, updates: base.Updates) -> base.Params:
@@ -29,6 +30,8 @@ def added(p: Any, u: Any) -> Any:
     """One parameter after its update."""
     if p is None or u is None or getattr(u, "dtype", None) == jax.dtypes.float0:
         return p
+    if (total := offered(u, p)) is not None:
+        return total
     dtype = getattr(p, "dtype", None)
     if callable(p) if dtype is None else jnp.issubdtype(dtype, jax.dtypes.extended):
         return p

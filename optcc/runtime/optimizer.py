@@ -28,6 +28,8 @@ from optcc.runtime.executables import call, check_step, extra_arrays, jit_traini
 from optcc.runtime.hyperparameters import Hyperparameters
 from optcc.runtime.inspection import Inspectable
 from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, check_layout_name, pack_tree
+from optcc.runtime.update_and_apply import update_and_apply
+from optcc.sums import offer
 from optcc.targets import target_of
 
 
@@ -95,6 +97,7 @@ class CompiledOptimizer(Inspectable):
     ) -> tuple[base.Updates, base.OptState]:
         """Transform updates, as Optax's ``update``; for use inside a computation of your own, under ``jax.jit``.
 
+        There `optcc.apply_updates` of what it returns, to the parameters it was given, is part of the sweep.
         Each of the three may be packed, and is unpacked for it; new updates and state are packed if the old ones are.
         Raises TreeMismatchError for arrays that do not fit the parameters compiled for.
         """
@@ -113,7 +116,13 @@ class CompiledOptimizer(Inspectable):
         trees = {Role.UPDATES: updates, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step({Role.UPDATES: made.grads, Role.STATE: made.state, Role.PARAMS: made.params}, trees)
         bound, function = made.update(params is not None, extra)
-        found = call(bound, trees, self._hyperparameters.arrays(function))
+        hypers = self._hyperparameters.arrays(function)
+        if (both := made.update_and_apply(bound, trees)) is None:
+            found = call(bound, trees, hypers)
+        else:
+            of_step = self._hyperparameters.arrays(both.step.function)
+            found, applied = update_and_apply(both, trees, [*hypers, *of_step])
+            jax.tree.map(offer, found[Role.UPDATES], params, applied)
         return aside.with_updates(found[Role.UPDATES], function.program.zeroed), found[Role.STATE]
 
     def step(

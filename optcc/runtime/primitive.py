@@ -93,7 +93,7 @@ def _run(*arrays: Any, executable: BoundFunction) -> Any:
 
 @optcc_update_p.def_abstract_eval
 def _shapes(*avals: Any, executable: BoundFunction) -> list[Any]:
-    if any(_is_placed(aval) for aval in avals):
+    if any(is_placed(aval) for aval in avals):
         # A type without varying axes claims that all devices hold the same value, and JAX then sums the next gradient
         # over them. The interpreter is jax.numpy, so its results have the types that Optax's would have.
         return list(jax.make_jaxpr(executable.interpret)(*avals).out_avals)
@@ -101,7 +101,7 @@ def _shapes(*avals: Any, executable: BoundFunction) -> list[Any]:
     return [make(x.shape, x.dtype) for x in executable.out_avals]
 
 
-def _is_placed(aval: Any) -> bool:
+def is_placed(aval: Any) -> bool:
     """Whether the type of an array says more than shape and dtype: varying axes, an explicit mesh, a memory space."""
     kind = aval.manual_axis_type
     return bool(
