@@ -154,14 +154,11 @@ class CompiledOptimizer(Inspectable):
         return made.run_step(grads, state, params, hypers, extra, donate=donate)
 
     def jit_step(self, loss: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
-        """A whole training step in the order in which donated buffers meet their results.
+        """A whole training step, in place.
 
         ``loss(params, *batch)`` returns a 0-d array, with ``has_aux`` a pair of that and anything else. The result is
         jitted: ``train(params, state, *batch)`` returns new parameters, new state and what the loss returned.
         ``params`` and ``state`` are donated and must not be used again. Packed parameters are returned packed.
-
-        JAX pairs donated arguments with results of their shape in order: in another one a moment's buffer would become
-        the parameters', and XLA would copy most of both.
         """
         return jit_training(self.step, self.unpack, loss, has_aux=has_aux)
 

@@ -29,6 +29,7 @@ from optcc.lowering.backend import Site
 from optcc.lowering.packed_values import Element, view_of
 from optcc.program.arrays import data_shapes, keys_to_data
 from optcc.program.program import Function
+from optcc.runtime.aliases import pair_by_path
 from optcc.runtime.backends import backend_at, log_backends
 from optcc.runtime.collector import collector_paused
 
@@ -130,6 +131,7 @@ def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunctio
     arguments = signature.arguments(values, Element)
     module = ctx.module_context
     site = Site(module.module, module.symbol_table.insert, partial(_lower_call, ctx, executable))
+    pair_by_path(module.module)
     partitioned = _is_partitioned(ctx)
     log("recompile", f"@{executable.function.name} for {platform}, {len(ctx.avals_in)} arrays: {_summary(ctx)}")
     log_backends(executable.function.op, executable.backend, platform, partitioned=partitioned)

@@ -100,7 +100,7 @@ def test_a_sharded_step_beside_optax(chain, spec, backend):
     ours, stats = opt.executable.memory_analysis(), theirs.memory_analysis()
     assert stats is not None
     assert ours.alias_size_in_bytes == opt.donated_bytes
-    assert ours.temp_size_in_bytes <= max(stats.temp_size_in_bytes, 12_000)
+    assert ours.temp_size_in_bytes <= max(1.01 * stats.temp_size_in_bytes, 12_000)
     assert ("optcc_sweep" in opt.hlo()) == (backend == "auto")
     found = opt.report(xla=False).mesh
     assert found is not None

@@ -13,6 +13,7 @@ import pytest
 
 import optcc
 from optcc import sums
+from optcc.runtime import aliases
 from tests.runtime.test_training_step import CHAINS, LAYERS, batch, copies, loss, model
 
 
@@ -138,3 +139,46 @@ def test_nothing_is_kept():
     opt = optcc.compile(optcc.sgd(0.5), model())
     jax.jit(train_of(opt)).lower(model(), opt.init(model()), *batch())
     assert len(sums._SUMS) == before
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_donated_in_another_order(name: str):
+    """State before parameters, results the other way: each array gets its own buffer back all the same."""
+    opt = optcc.compile(CHAINS[name](optcc), model(), backend="native")
+
+    def train(batch: Any, state: Any, params: Any) -> Any:
+        grads = jax.grad(loss)(params, *batch)
+        updates, state = opt.update(grads, state, params)
+        return {"params": optcc.apply_updates(params, updates), "state": state}
+
+    jitted = jax.jit(train, donate_argnums=(1, 2))
+    made = jitted.lower(*jax.eval_shape(lambda: (batch(), opt.init(model()), model()))).compile()
+    assert copies(made, "f32[16,16]") == 0
+    got = jitted(batch(), opt.init(model()), model())
+    wanted, _, _ = jax.jit(train_of(opt))(model(), opt.init(model()), *batch())
+    for a, b in zip(jax.tree.leaves(got["params"]), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("names", "results", "expected"),
+    [
+        (["[0].mu['w']", "['w']"], {0: "[0]['w']", 3: "[1][0].mu['w']"}, [3, 0]),
+        (["['w']", "[0].mu['w']"], {0: "[0]['w']", 3: "[1][0].mu['w']"}, [0, 3]),
+        (["['a']", "['b']"], {4: "[0]", 7: "[1]"}, [4, 7]),  # nothing fits: as they were
+        (["", ""], {1: "", 2: ""}, [1, 2]),
+        (["['b']", "['a']"], {1: "['a']", 2: "[5]"}, [2, 1]),
+    ],
+)
+def test_pairs(names: list[str], results: dict[int, str], expected: list[int]):
+    assert aliases._paired(names, results) == expected
+
+
+def test_arrays_of_other_types_are_not_paired():
+    """A bfloat16 moment cannot take the buffer of float32 parameters, whatever its path."""
+    opt = optcc.compile(optcc.adam(1e-2, mu_dtype=jnp.bfloat16), model())
+    jitted = jax.jit(lambda g, s, p: opt.step(g, s, p), donate_argnums=(1, 2))
+    params, _ = jitted(model(), opt.init(model()), model())
+    wanted, _ = opt.step(model(), opt.init(model()), model())
+    for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_array_equal(a, b)

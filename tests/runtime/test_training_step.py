@@ -64,7 +64,7 @@ def test_what_the_loss_returns_besides():
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_nothing_is_copied(name: str):
-    """Every buffer of parameters and state is reused, and XLA copies none of them; in the order (g, s, p) it does."""
+    """Every buffer of parameters and state is reused, and XLA copies none of them; nor in the order (g, s, p)."""
     opt = optcc.compile(CHAINS[name](optcc), model())
     shapes = jax.eval_shape(lambda: (model(), opt.init(model()), *batch()))
     compiled = opt.jit_step(loss).lower(*shapes).compile()
@@ -74,7 +74,7 @@ def test_nothing_is_copied(name: str):
     crossed = jax.jit(lambda grads, state, params: opt.step(grads, state, params), donate_argnums=(1, 2)).lower(
         shapes[0], shapes[1], shapes[0]
     )
-    assert copies(crossed.compile(), "f32[16,16]") > LAYERS
+    assert copies(crossed.compile(), "f32[16,16]") == 0
 
 
 def copies(compiled: Any, shape: str) -> int:
