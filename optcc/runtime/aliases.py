@@ -2,7 +2,7 @@
 
 JAX pairs them by shape, in order. In `jit(lambda grads, state, params: opt.step(grads, state, params))` a first moment
 then gives its buffer to new parameters, which are in use while it is still read: XLA copies most of both. Here they are
-paired anew by their paths, which JAX leaves in the module. Any pairing is right: a wrong guess costs a copy and no more.
+paired anew by their paths, which JAX leaves in the module. Any pairing is right: a wrong one costs copies.
 """
 
 from __future__ import annotations

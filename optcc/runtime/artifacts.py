@@ -12,7 +12,6 @@ from jax.sharding import NamedSharding
 from xdsl.passes import ModulePass
 from xdsl.traits import SymbolTable
 
-from optcc.base import LookaheadParams
 from optcc.dialect import Role, Storage
 from optcc.errors import ShardingError, TreeMismatchError, message
 from optcc.formula.definition import Definition
@@ -23,7 +22,6 @@ from optcc.passes.apply_updates import ApplyUpdates
 from optcc.program.arrays import data_shapes, shapes_of
 from optcc.program.placement import Placement, check_packable, placement_of, state_shardings
 from optcc.program.program import Function, Program
-from optcc.program.signature import ROLES
 from optcc.runtime.collector import collector_paused
 from optcc.runtime.donation import explained
 from optcc.runtime.executables import EXECUTABLES, MAKING, Made, interpret, jit_init, jit_step, key_of
@@ -55,7 +53,7 @@ class Artifacts(Variants):
         self.steps = Made(self._step)
         self._updates: dict[Any, Function] = {}
         self._bound: dict[Any, BoundFunction | OnMesh] = {}
-        self._both: dict[Any, UpdateAndApply] = {}
+        self.both: dict[Any, UpdateAndApply] = {}
 
     # The program
 
@@ -284,24 +282,6 @@ class Artifacts(Variants):
                 self._bound[key] = EXECUTABLES.get(known, partial(self._bind, function))
                 self._updates[key] = function
         return self._bound[key], self._updates[key]
-
-    def update_and_apply(self, bound: BoundFunction | OnMesh, trees: Mapping[Role, Any]) -> UpdateAndApply | None:
-        """An update that gives new parameters, too, within a trace: who adds the updates takes these.
-
-        None where nobody could: outside of a trace, without parameters, on a mesh, and with several in one place.
-        """
-        params, arrays = trees[Role.PARAMS], [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
-        in_trace = any(isinstance(x, Tracer) for x in arrays)
-        if params is None or not in_trace or isinstance(bound, OnMesh) or isinstance(params, LookaheadParams):
-            return None
-        made = self.with_extra(shapes_of(trees.get(Role.EXTRA)))
-        with MAKING:
-            key = bound, made
-            if key not in self._both:
-                step = BoundFunction(made.step_function(False, False, False), self.backend)
-                hypers = len(bound.function.signature.hyper_dtypes)
-                self._both[key] = UpdateAndApply(bound, step, len(arrays), hypers)
-        return self._both[key]
 
     # What XLA makes of it
 

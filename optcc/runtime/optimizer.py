@@ -28,7 +28,7 @@ from optcc.runtime.executables import call, check_step, extra_arrays, jit_traini
 from optcc.runtime.hyperparameters import Hyperparameters
 from optcc.runtime.inspection import Inspectable
 from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, check_layout_name, pack_tree
-from optcc.runtime.update_and_apply import update_and_apply
+from optcc.runtime.update_and_apply import both_of, update_and_apply
 from optcc.sums import offer
 from optcc.targets import target_of
 
@@ -117,7 +117,7 @@ class CompiledOptimizer(Inspectable):
         check_step({Role.UPDATES: made.grads, Role.STATE: made.state, Role.PARAMS: made.params}, trees)
         bound, function = made.update(params is not None, extra)
         hypers = self._hyperparameters.arrays(function)
-        if (both := made.update_and_apply(bound, trees)) is None:
+        if (both := both_of(made, bound, trees)) is None:
             found = call(bound, trees, hypers)
         else:
             of_step = self._hyperparameters.arrays(both.step.function)

@@ -10,19 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
+from jax.core import Tracer
 from jax.extend.core import JaxprEqn, Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.interpreters import partial_eval as pe
 
 from optcc.apply import apply_updates
+from optcc.base import LookaheadParams
 from optcc.dialect import Role
-from optcc.program.arrays import keys_to_data
+from optcc.program.arrays import keys_to_data, shapes_of
 from optcc.program.signature import ROLES
+from optcc.runtime.executables import MAKING
+from optcc.runtime.on_mesh import OnMesh
 from optcc.runtime.packed_trees import trees_of
 from optcc.runtime.primitive import BoundFunction, is_placed, optcc_update_p
+
+if TYPE_CHECKING:
+    from optcc.runtime.artifacts import Artifacts
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,24 @@ def update_and_apply(
     found = trees_of(both.update.function, signature.data_to_keys(arrays[:count]))
     results = [*arrays[count:], *arrays[both.updates : count]]
     return found, trees_of(both.step.function, of_step.data_to_keys(results))[Role.PARAMS]
+
+
+def both_of(made: Artifacts, bound: BoundFunction | OnMesh, trees: Mapping[Role, Any]) -> UpdateAndApply | None:
+    """An update that gives new parameters, too, within a trace: who adds the updates takes these.
+
+    None where nobody could: outside of a trace, without parameters, on a mesh, and with several in one place.
+    """
+    params, arrays = trees[Role.PARAMS], [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
+    in_trace = any(isinstance(x, Tracer) for x in arrays)
+    if params is None or not in_trace or isinstance(bound, OnMesh) or isinstance(params, LookaheadParams):
+        return None
+    made = made.with_extra(shapes_of(trees.get(Role.EXTRA)))
+    with MAKING:
+        if bound not in made.both:
+            step = BoundFunction(made.step_function(False, False, False), made.backend)
+            hypers = len(bound.function.signature.hyper_dtypes)
+            made.both[bound] = UpdateAndApply(bound, step, len(arrays), hypers)
+    return made.both[bound]
 
 
 optcc_update_and_apply_p = Primitive("optcc_update_and_apply")
