@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Sets up a virtual environment and passes all checks: lint, types, the tests on the checkout, the tests on the wheel.
+# Sets up a virtual environment and passes all checks: lint, types, the documentation site, the tests on the
+# checkout, the tests on the wheel.
 # Usage: ./test.sh [PYTHON]     (default python3; the environment is .venv, made anew if PYTHON differs)
 set -euo pipefail
 cd "$(dirname "$0")"
 python=${1:-python3}
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,docs]'
 cmake -S . -B build >/dev/null
 cmake --build build --target lint
 cmake --build build --target types
+cmake --build build --target docs
 
 # The wheel, outside the checkout and without the editable install, which would come first: what users get must pass,
 # too. A folder on PYTHONPATH lends its packages but not its .pth files, so the new environment takes the old one's.

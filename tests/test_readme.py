@@ -25,13 +25,3 @@ def test_number_of_names():
     """`test_api` checks that each of them is there."""
     api = json.loads((Path(__file__).parent / "data" / "api.json").read_text())
     assert f"All {len(api)} names" in README.read_text()
-
-
-def test_tools_page(capsys: pytest.CaptureFixture[str]):
-    """Every python block of docs/tools.md prints the block behind it."""
-    text = (README.parent / "docs" / "tools.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) == text.count("```python\n")
-    for code, shown in blocks:
-        exec(compile(code, "docs/tools.md", "exec"), {})
-        assert capsys.readouterr().out == shown
