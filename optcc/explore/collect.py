@@ -61,8 +61,13 @@ def _source(file: str, line: int) -> str:
     return linecache.getline(str(path), line).strip()
 
 
-def explore(compiled: CompiledOptimizer, *, command: str = "", expression: str = "", params: str = "") -> Exploration:
-    """Everything from the formulas to the kernels of a compiled optimizer. Nothing is compiled by XLA."""
+def explore(
+    compiled: CompiledOptimizer, *, command: str = "", expression: str = "", params: str = "", steps: int = 0
+) -> Exploration:
+    """Everything from the formulas to the kernels of a compiled optimizer.
+
+    With `steps`, so many are taken with every backend beside the interpreter. Without, nothing is compiled by XLA.
+    """
     locations = _Locations()
     staged = compiled.staged
     built, final = (locations.lines(_text(module)) for _, module in (staged.modules[0], staged.modules[-1]))
@@ -78,6 +83,7 @@ def explore(compiled: CompiledOptimizer, *, command: str = "", expression: str =
         kernels=tuple(kernels.values()),
         report=compiled.report(xla=False),
         locations=locations.all,
+        numerics=compiled.verify(steps=steps).checks if steps else (),
     )
 
 

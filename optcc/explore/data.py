@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from optcc.report import Report
+from optcc.verify import Check
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Exploration:
-    """A compiled optimizer from formula to kernel. `built` and `final` are the module before and after
-    all passes."""
+    """A compiled optimizer from formula to kernel. `built` and `final` are the module before and after all passes;
+    `numerics` is how far each leaf of each backend is from the interpreter, empty if that was not asked for."""
 
     command: str
     expression: str
@@ -73,6 +74,7 @@ class Exploration:
     sweeps: tuple[Sweep, ...]
     kernels: tuple[Kernel, ...]
     report: Report
+    numerics: tuple[Check, ...] = ()
 
     def as_dict(self) -> Mapping[str, Any]:
         """All fields, for JSON."""

@@ -12,6 +12,8 @@ from optcc.report.html import table_html
 from optcc.report.text import size_text
 
 _HERE = Path(__file__).parent
+MOST_LEAVES = 500
+"""Rows of the table of numerics."""
 _CLASSES = {"+": "plus", "-": "minus", "@": "hunk"}
 
 
@@ -134,5 +136,20 @@ def _below(found: Exploration) -> str:
         f"{table_html(('sweep', 'reads', 'writes', 'waits for', 'runs as', 'kernels'), rows)}"
         f"{f'<ul>{opaque}</ul>' if opaque else ''}</section>"
         f'<section class="below" id="arrays"><h2>Arrays</h2>'
-        f"{table_html(('array', 'dtype', 'leaves', 'size'), arrays)}</section>"
+        f"{table_html(('array', 'dtype', 'leaves', 'size'), arrays)}</section>{_numerics(found)}"
     )
+
+
+def _numerics(found: Exploration) -> str:
+    """For each leaf of each contender its largest difference from the interpreter, the furthest first."""
+    if not found.numerics:
+        return ""
+    checks = sorted(found.numerics, key=lambda check: -check.excess)
+    rows = [
+        (c.leaf, c.contender, c.inputs, f"{c.ulps:.4g}", f"{c.excess:.2g}", "yes" if c.agrees else "no", c.origin)
+        for c in checks[:MOST_LEAVES]
+    ]
+    more = f"<p>and {len(checks) - MOST_LEAVES} nearer ones</p>" if len(checks) > MOST_LEAVES else ""
+    head = ("leaf", "of", "inputs", "largest ulps", "of allowed", "agrees", "made by")
+    title = "Numerics: every leaf beside the interpreter, the furthest first"
+    return f'<section class="below" id="numerics"><h2>{title}</h2>{table_html(head, rows)}{more}</section>'

@@ -164,3 +164,32 @@ def test_gpt2_is_small(expression: str, tmp_path: Path) -> None:
 def test_script_is_javascript() -> None:
     script = Path(optcc.__file__).parent / "explore" / "page.js"
     subprocess.run(["node", "--check", str(script)], check=True)
+
+
+def test_numerics_are_asked_for(found: Exploration) -> None:
+    assert 'id="numerics"' not in page(found)
+    opt = optcc.compile(parse_optimizer("sgd(0.1)"), load_params('{"w": [30, 40], "b": [40]}'))
+    numerics = explore(opt, steps=1)
+    assert {check.leaf for check in numerics.numerics} == {"params['b']", "params['w']"}
+    section = page(numerics).split('id="numerics"')[1]
+    assert section.count("<tr>") == 1 + len(numerics.numerics)
+    assert "params[&#x27;w&#x27;]" in section
+    assert json.loads(numerics.to_json())["numerics"][0]["inputs"]
+
+
+def test_model_explorer() -> None:
+    """Every edge comes from a node that is there; the layers are the sweeps and their maps; results are reached."""
+    data = json.loads(stdout("explore", EXPRESSION, "--params", "mlp", "--model-explorer"))
+    assert data.keys() == {"label", "graphs"}
+    nodes = data["graphs"][0]["nodes"]
+    names = [node["id"] for node in nodes]
+    assert len(set(names)) == len(names)
+    for i, node in enumerate(nodes):
+        assert {edge["sourceNodeId"] for edge in node["incomingEdges"]} <= set(names[:i])
+    layers = {node["namespace"].split("/")[0] for node in nodes}
+    assert len([one for one in layers if one.startswith("sweep")]) == 2
+    assert {"params", "updates"} <= {node["label"] for node in nodes if node["namespace"] == "arguments"}
+    assert any(node["label"].startswith("fold by") for node in nodes)
+    assert len(nodes[-1]["incomingEdges"]) == 4
+    places = [a["value"] for node in nodes for a in node["attrs"] if a["key"] == "place"]
+    assert "chain[1][0] scale_by_adam" in places
