@@ -20,7 +20,7 @@ from xdsl.pattern_rewriter import (
 )
 from xdsl.transforms.canonicalize import CanonicalizePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, ReshapeOp, SplitOp
+from optcc.dialect import Combiner, MapOp, ReshapeOp, SplitOp, parts_of
 from optcc.passes.rewrite.map_draft import MapDraft
 
 
@@ -69,10 +69,7 @@ class SplitOfJoin(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: SplitOp, rewriter: PatternRewriter) -> None:
-        join = op.whole.owner
-        if not isinstance(join, JoinOp):
-            return
-        by_type = {part.type: part for part in join.parts}
+        by_type = {part.type: part for part in parts_of(op.whole)}
         if set(by_type) == set(op.parts.types):
             rewriter.replace(op, [], [by_type[t] for t in op.parts.types])
 

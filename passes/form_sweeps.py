@@ -12,7 +12,18 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from optcc.dialect import Combiner, JoinOp, MapOp, SplitOp, SweepOp, TreeType, YieldOp, leaf_set, sharers
+from optcc.dialect import (
+    MapOp,
+    SweepOp,
+    TreeType,
+    YieldOp,
+    leaf_set,
+    map_result,
+    maps_in,
+    overwritten_by,
+    sharers,
+)
+from optcc.dialect.interfaces import Regroups
 from optcc.passes.analysis.functions import argument_parts, functions, returned_arrays
 from optcc.passes.analysis.levels import levels, sorted_by_level
 
@@ -45,8 +56,8 @@ def _form(function: FuncOp) -> None:
         name = function.sym_name.data
         raise PassFailedException(f"the ops of @{name} are not in the order of their levels: run schedule-levels first")
     waves: dict[tuple[int, int], list[MapOp]] = {}
-    for op in function.body.block.ops:
-        if isinstance(op, MapOp) and op.over_elements:
+    for op in maps_in(function.body.block):
+        if op.over_elements:
             before = [turn for (at, turn), maps in waves.items() if at == level[op] and _apart(op, maps)]
             waves.setdefault((level[op], max(before, default=-1) + 1), []).append(op)
     for _, maps in sorted(waves.items(), key=lambda item: item[0]):
@@ -92,10 +103,8 @@ def _gather(function: FuncOp, maps: Sequence[MapOp]) -> None:
 
 def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> SSAValue | None:
     """The argument, or the part of one, that a result may overwrite."""
-    owner = result.owner
-    assert isinstance(owner, MapOp)
-    kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
-    if kinds[result] is not Combiner.NONE or not isinstance(result.type, TreeType):
+    made = map_result(result)
+    if made is None or not made.is_stored or not isinstance(result.type, TreeType):
         return None
     array = returned_arrays(function).get(result)
     argument = argument_parts(function).get((array, result.type))
@@ -107,11 +116,11 @@ def _target(function: FuncOp, result: SSAValue, maps: Sequence[MapOp]) -> SSAVal
     if any(_stays(value, use.operation, order, last) for value in held for use in value.uses):
         return None
     # A kernel knows by its operand that it reads what it overwrites, so it may not read that as another value, too.
-    return None if any(value in owner.inputs for value in held[1:]) else argument
+    return None if any(value in made.map.inputs for value in held[1:]) else argument
 
 
 def _stays(value: SSAValue, user: Operation, order: dict[Operation, int], last: int) -> bool:
     """Whether an op needs a value as it is: one that comes later, the caller, or a sweep that overwrites it itself."""
-    if isinstance(user, SplitOp | JoinOp):
-        return False  # they move nothing, wherever they stand; their results are looked at themselves
-    return order[user] > last or (isinstance(user, SweepOp) and value in user.outs)
+    if user.has_trait(Regroups):
+        return False  # splits and joins move nothing, wherever they stand; their results are looked at themselves
+    return order[user] > last or value in overwritten_by(user)

@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp
+from optcc.dialect import Combiner, MapOp, maps_in
 from optcc.passes.analysis.functions import functions
 from optcc.passes.rewrite.map_draft import MapDraft
 from optcc.passes.rewrite.schedule import schedule
@@ -42,9 +42,8 @@ class FuseMaps(ModulePass):
 def _fuse(function: FuncOp) -> None:
     level = schedule(function)
     groups: dict[Group, list[MapOp]] = {}
-    for op in function.body.block.ops:
-        if isinstance(op, MapOp):
-            groups.setdefault(_group(op, level), []).append(op)
+    for op in maps_in(function.body.block):
+        groups.setdefault(_group(op, level), []).append(op)
     for members in groups.values():
         if len(members) > 1:
             _merge(members)

@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, MapOp, ReduceOp
+from optcc.dialect import MapOp, ReduceOp, map_result, maps_in, reductions_in, reductions_of
 from optcc.passes.analysis.functions import functions
 from optcc.passes.rewrite.map_draft import MapDraft
 
@@ -30,21 +30,12 @@ class FuseReductions(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in functions(op):
-            for inner in list(function.body.block.ops):
-                if isinstance(inner, ReduceOp) and not _is_element_of_map(inner.operand):
-                    _wrap(inner)
-            for inner in list(function.body.block.ops):
-                if isinstance(inner, MapOp):
-                    _fuse(inner)
-
-
-def _is_element_of_map(value: SSAValue) -> bool:
-    """Whether a map yields this value as it is, not combined."""
-    owner = value.owner
-    if not isinstance(owner, MapOp):
-        return False
-    kinds: dict[SSAValue, Combiner] = dict(zip(owner.outputs, owner.kinds, strict=True))
-    return kinds[value] is Combiner.NONE
+            for reduction in reductions_in(function.body.block):
+                made = map_result(reduction.operand)
+                if made is None or not made.is_stored:
+                    _wrap(reduction)
+            for producer in maps_in(function.body.block):
+                _fuse(producer)
 
 
 def _wrap(op: ReduceOp) -> None:
@@ -59,13 +50,9 @@ def _wrap(op: ReduceOp) -> None:
 
 
 def _fuse(producer: MapOp) -> None:
-    reductions = [
-        (i, use.operation)
-        for i, (result, kind) in enumerate(zip(producer.outputs, producer.kinds, strict=True))
-        if kind is Combiner.NONE
-        for use in result.uses
-        if isinstance(use.operation, ReduceOp)
-    ]
+    # A fold that is reduced further stays: what the body yields for it is not the fold.
+    stored = [r for r in producer.outputs if (made := map_result(r)) is not None and made.is_stored]
+    reductions = [(result.index, reduction) for result in stored for reduction in reductions_of(result)]
     if not reductions:
         return
     users = [op for _, op in reductions]

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Extent, MapOp, TreeType
+from optcc.dialect import Extent, MapOp, TreeType, maps_in
 from optcc.passes.analysis.functions import body_ops, functions, slice_of
 from optcc.passes.rewrite.clone import clone_ops
 from optcc.passes.rewrite.map_draft import MapDraft
@@ -34,11 +34,10 @@ class HoistScalars(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in functions(op):
-            for inner in list(function.body.block.ops):
-                if isinstance(inner, MapOp):
-                    rest = _hoist(inner, per_leaf=False)
-                    if rest.domain != Extent.PER_LEAF:
-                        _hoist(rest, per_leaf=True)
+            for inner in maps_in(function.body.block):
+                rest = _hoist(inner, per_leaf=False)
+                if rest.domain != Extent.PER_LEAF:
+                    _hoist(rest, per_leaf=True)
 
 
 def _hoist(op: MapOp, *, per_leaf: bool) -> MapOp:

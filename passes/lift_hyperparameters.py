@@ -11,7 +11,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import HyperOp, KeyType, Role, Slot, TreeType, argument_slots, result_slots, set_signature
+from optcc.dialect import KeyType, Role, Slot, TreeType, argument_slots, hypers_in, result_slots, set_signature
 from optcc.passes.analysis.functions import functions
 from optcc.passes.rewrite.clone import clone_ops
 
@@ -41,16 +41,15 @@ class LiftHyperparameters(ModulePass):
 
 def _lift(module: ModuleOp, function: FuncOp) -> None:
     block = function.body.block
+    hypers = set[Operation](hypers_in(function))
     host: set[SSAValue] = set()
     constants: set[SSAValue] = set()
     moved: list[Operation] = []
     for op in block.ops:
         if isinstance(op, arith.ConstantOp):
             constants.add(op.result)
-        elif isinstance(op, HyperOp) or (
-            not op.regions and op.operands and all(v in host or v in constants for v in op.operands)
-        ):
-            if isinstance(op, ReturnOp) or (not isinstance(op, HyperOp) and not any(v in host for v in op.operands)):
+        elif op in hypers or (not op.regions and op.operands and all(v in host or v in constants for v in op.operands)):
+            if isinstance(op, ReturnOp) or (op not in hypers and not any(v in host for v in op.operands)):
                 continue
             if any(isinstance(r.type, TreeType | KeyType) for r in op.results):
                 continue

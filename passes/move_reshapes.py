@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
+from xdsl.transforms.dead_code_elimination import is_trivially_dead
 
-from optcc.dialect import Combiner, MapOp, ReshapeOp, TreeType, shapes_of
+from optcc.dialect import Combiner, MapOp, ReshapeOp, TreeType, map_result, maps_in, reshape_of, reshapes_in, shapes_of
 from optcc.passes.analysis.functions import functions
 
 
@@ -32,19 +33,19 @@ class MoveReshapes(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in functions(op):
-            while any(_move_behind(inner) or _move_before(inner) for inner in list(function.body.block.ops)):
+            block = function.body.block
+            while any(map(_move_behind, reshapes_in(block))) or any(map(_move_before, maps_in(block))):
                 _drop_unused(function)
 
 
-def _move_behind(op: Operation) -> bool:
+def _move_behind(op: ReshapeOp) -> bool:
     """Reshape what a map reads in place of what it makes."""
-    if not isinstance(op, ReshapeOp):
-        return False
-    source = op.operand.owner
+    made = map_result(op.operand)
     target = op.result.type
     assert isinstance(target, TreeType)
-    if not isinstance(source, MapOp) or not target.has_axes or not _is_elementwise(source) or not _fits(op):
+    if made is None or not target.has_axes or not _is_elementwise(made.map) or not _fits(op):
         return False
+    source, index = made.map, made.index
     parent = op.parent
     assert parent is not None
     inputs: list[SSAValue] = []
@@ -54,7 +55,6 @@ def _move_behind(op: Operation) -> bool:
             parent.insert_op_before(moved, op)
             value = moved.result
         inputs.append(value)
-    index = list(source.outputs).index(op.operand)  # type: ignore[arg-type]
     types = [target.with_element(t.element) for t in source.result_types if isinstance(t, TreeType)]
     new = MapOp(target.leaves, inputs, types, source.body.clone(), source.kinds)
     parent.insert_op_before(new, op)
@@ -65,12 +65,12 @@ def _move_behind(op: Operation) -> bool:
     return True
 
 
-def _move_before(op: Operation) -> bool:
+def _move_before(op: MapOp) -> bool:
     """Reshape what a map makes in place of what it reads."""
-    if not isinstance(op, MapOp) or not _is_elementwise(op):
+    if not _is_elementwise(op):
         return False
-    reshapes = [v.owner for v in op.inputs if isinstance(v.type, TreeType)]
-    sources = [r.operand for r in reshapes if isinstance(r, ReshapeOp) and _fits(r)]
+    reshapes = [reshape_of(v) for v in op.inputs if isinstance(v.type, TreeType)]
+    sources = [r.operand for r in reshapes if r is not None and _fits(r)]
     spans = {(t.leaves, t.extent) for s in sources if isinstance(t := s.type, TreeType) and t.has_axes}
     if not reshapes or len(sources) != len(reshapes) or len(spans) != 1:
         return False
@@ -110,6 +110,6 @@ def _fits(op: ReshapeOp) -> bool:
 
 def _drop_unused(function: FuncOp) -> None:
     for op in reversed(list(function.body.block.ops)):
-        if isinstance(op, MapOp | ReshapeOp) and not any(result.uses for result in op.results):
+        if is_trivially_dead(op):
             op.detach()
             op.erase()

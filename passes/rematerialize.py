@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import OpResult, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, JoinOp, MapOp, TreeType, element_bytes
+from optcc.dialect import MapOp, MapResult, TreeType, element_bytes, map_result, maps_in, maps_reading, wholes_made_of
 from optcc.passes.analysis.functions import argument_parts, functions, returned_arrays, slice_of
 from optcc.passes.rewrite.map_draft import MapDraft
 
@@ -35,7 +35,7 @@ class Rematerialize(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for function in functions(op):
-            for user in [m for m in function.body.block.ops if isinstance(m, MapOp) and m.over_elements]:
+            for user in [m for m in maps_in(function.body.block) if m.over_elements]:
                 _recompute_operands(user, self.factor)
             for _ in range(len(list(function.body.block.ops)) * len(function.args)):
                 if not _delay_overwrites(function):
@@ -44,28 +44,24 @@ class Rematerialize(ModulePass):
 
 def _recompute_operands(user: MapOp, factor: float) -> None:
     for operand in dict.fromkeys(user.inputs):
-        producer = operand.owner
-        if not isinstance(operand, OpResult) or not isinstance(producer, MapOp) or not producer.over_elements:
-            continue
-        if producer.kinds[operand.index] is not Combiner.NONE or _is_returned(operand):
-            continue
-        user = _inline(user, producer, operand, factor)
+        made = map_result(operand)
+        if made is not None and made.map.over_elements and made.is_stored and not _is_returned(operand):
+            user = _inline(user, made, operand, factor)
 
 
 def _is_returned(value: SSAValue) -> bool:
-    return any(
-        isinstance(use.operation, ReturnOp) or (isinstance(use.operation, JoinOp) and _is_returned(use.operation.whole))
-        for use in value.uses
-    )
+    returned = any(isinstance(use.operation, ReturnOp) for use in value.uses)
+    return returned or any(map(_is_returned, wholes_made_of(value)))
 
 
-def _inline(user: MapOp, producer: MapOp, operand: OpResult, factor: float) -> MapOp:
-    """Compute `operand` in the map that reads it, as `producer` did, if that costs little; returns the map there is."""
-    root = producer.yields.arguments[operand.index]
+def _inline(user: MapOp, made: MapResult, operand: SSAValue, factor: float) -> MapOp:
+    """Compute `operand` in the map that reads it, as its producer did, if that costs little; the map there is then."""
+    producer, root = made.map, made.yielded
     sources: dict[SSAValue, SSAValue] = dict(zip(producer.block.args, producer.inputs, strict=True))
-    for value, result, kind in zip(producer.yields.arguments, producer.outputs, producer.kinds, strict=True):
-        if kind is Combiner.NONE and result is not operand and _is_returned(result):
-            sources.setdefault(value, result)
+    for i, result in enumerate(producer.outputs):
+        other = MapResult(producer, i)
+        if other.is_stored and result is not operand and _is_returned(result):
+            sources.setdefault(other.yielded, result)
     needed = slice_of([root], sources, producer.block)
     read = {v for inner in needed for v in inner.operands if v in sources} | ({root} & set(sources))
     have = set(user.inputs)
@@ -91,24 +87,23 @@ def _delay_overwrites(function: FuncOp) -> bool:
     arguments = argument_parts(function)
     order = {op: i for i, op in enumerate(function.body.block.ops)}
     for new, array in returned_arrays(function).items():
-        old, producer = arguments.get((array, new.type)), new.owner
-        if array is None or old is None or not isinstance(producer, MapOp) or not isinstance(new, OpResult):
+        old, made = arguments.get((array, new.type)), map_result(new)
+        if array is None or old is None or made is None or not made.is_stored or not made.map.over_elements:
             continue
-        if producer.kinds[new.index] is not Combiner.NONE or not producer.over_elements:
-            continue
-        readers = [u.operation for u in old.uses if isinstance(u.operation, MapOp) and u.operation is not producer]
-        later = [op for op in readers if order[op] > order[producer] and op.leaves == producer.leaves]
+        producer = made.map
+        readers = (op for op in maps_reading(old) if op.leaves == producer.leaves)
+        later = [op for op in readers if order[op] > order[producer]]
         if later and len(list(new.uses)) == 1:
             last = max(later, key=order.__getitem__)
-            new.replace_all_uses_with(_recomputed_in(last, producer, new))
+            new.replace_all_uses_with(_recomputed_in(last, made, new))
             return True
     return False
 
 
-def _recomputed_in(user: MapOp, producer: MapOp, result: OpResult) -> SSAValue:
-    """Make `user` compute `result` of `producer` from what `producer` read; the new result of the rebuilt `user`."""
+def _recomputed_in(user: MapOp, made: MapResult, result: SSAValue) -> SSAValue:
+    """Make `user` compute `result` from what its producer read; the new result of the rebuilt `user`."""
     draft = MapDraft.with_operands_of(user)
     draft.results_of(user, draft.inline(user))
-    root = producer.yields.arguments[result.index]
-    draft.result(draft.inline(producer, roots=[root])[root], result.type, name=result.name_hint)
+    root = made.yielded
+    draft.result(draft.inline(made.map, roots=[root])[root], result.type, name=result.name_hint)
     return draft.replace(user).outputs[-1]

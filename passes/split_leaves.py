@@ -12,7 +12,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from optcc.dialect import Combiner, JoinOp, Leaf, LeavesOp, SplitOp, TreeType
+from optcc.dialect import Combiner, JoinOp, Leaf, LeavesOp, SplitOp, TreeType, leaf_tables
 from optcc.dialect.interfaces import LeafSplit, Regroups, SplitsByPart, TakesWholeTrees, ask
 from optcc.passes.analysis.functions import functions, return_of
 
@@ -50,7 +50,7 @@ class _Atoms:
     """The coarsest partition of all leaves that refines every leaf set of a module."""
 
     def __init__(self, module: ModuleOp) -> None:
-        sets = {op.sym_name.data: op for op in module.ops if isinstance(op, LeavesOp)}
+        sets = {op.sym_name.data: op for op in leaf_tables(module)}
         membership: dict[Leaf, tuple[str, ...]] = {}
         for name, op in sets.items():
             for leaf in op.leaves:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.transforms.dead_code_elimination import is_trivially_dead
 
-from optcc.dialect import Array, JoinOp, MapOp, SplitOp, TreeType, argument_arrays, result_arrays
+from optcc.dialect import Array, JoinOp, TreeType, argument_arrays, maps_in, parts_of, result_arrays, whole_of
 from optcc.passes.analysis.functions import argument_parts, functions, return_of
 from optcc.passes.rewrite.map_draft import MapDraft
 
@@ -60,8 +61,8 @@ def _copies(function: FuncOp) -> list[_Copy]:
     parts = argument_parts(function)
     found: list[_Copy] = []
     for i, (array, returned) in enumerate(zip(result_arrays(function), return_of(function).arguments, strict=True)):
-        for value in _parts(returned):
-            source = value.owner.whole if isinstance(value.owner, SplitOp) else value
+        for value in parts_of(returned):
+            source = whole_of(value)
             old = parts.get((array, value.type)) if array else None
             if old is None or arrays.get(source, array) == array:
                 continue
@@ -70,19 +71,16 @@ def _copies(function: FuncOp) -> list[_Copy]:
     return found
 
 
-def _parts(returned: SSAValue) -> Sequence[SSAValue]:
-    return tuple(returned.owner.parts) if isinstance(returned.owner, JoinOp) else (returned,)
-
-
 def _store(function: FuncOp, leaves: SymbolRefAttr, copies: Sequence[_Copy]) -> Sequence[SSAValue]:
     """Store copies of one leaf set, in the order given, in the map that reads them last, else in one of its own."""
     block = function.body.block
     for copy in copies:
-        if isinstance(split := copy.value.owner, SplitOp):
+        split = copy.value.owner
+        if isinstance(split, Operation):
             # It splits an argument, so it may stand before any map.
             split.detach()
             block.insert_op_before(split, block.ops.first or return_of(function))
-    maps = [op for op in block.ops if isinstance(op, MapOp) and op.over_elements and op.leaves == leaves]
+    maps = [op for op in maps_in(block) if op.over_elements and op.leaves == leaves]
     touched = {copy.value for copy in copies} | {copy.old for copy in copies}
     readers = [op for op in maps if not touched.isdisjoint(op.inputs)] or maps
     draft = MapDraft.with_operands_of(readers[-1]) if readers else MapDraft(leaves)
@@ -103,17 +101,17 @@ def _return(function: FuncOp, stored: dict[tuple[int, SSAValue], SSAValue]) -> N
     operands = list(terminator.arguments)
     for i in dict.fromkeys(result for result, _ in stored):
         returned = operands[i]
-        new = [stored.get((i, value), value) for value in _parts(returned)]
-        if not isinstance(returned.owner, JoinOp):
+        new = [stored.get((i, value), value) for value in parts_of(returned)]
+        if parts_of(returned) == (returned,):
             operands[i] = new[0]
             continue
         again = JoinOp(new, returned.type)
         again.whole.name_hint = returned.name_hint
         function.body.block.insert_op_before(again, terminator)
         operands[i] = again.whole
-    dropped = [value.owner for value in terminator.arguments if value not in operands]
+    dropped = [value for value in terminator.arguments if value not in operands]
     terminator.operands = operands
-    for owner in dropped:
-        if isinstance(owner, JoinOp) and not owner.whole.uses:
-            owner.detach()
-            owner.erase()
+    for value in dropped:
+        if isinstance(join := value.owner, Operation) and is_trivially_dead(join):
+            join.detach()
+            join.erase()

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optcc.dialect import Combiner, TreeType
-from optcc.lowering.native.calls import sweeps_of
+from optcc.dialect import Combiner, TreeType, sweeps_of
 from optcc.runtime.optimizer import CompiledOptimizer
 
 Streams = tuple[int, int]

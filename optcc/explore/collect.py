@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 
-from optcc.dialect import TreeType, argument_arrays, leaf_set
+from optcc.dialect import TreeType, argument_arrays, leaf_set, sweeps_of
 from optcc.explore.data import Exploration, Kernel, Line, Location, Pass, Sweep
-from optcc.lowering.native.calls import calls_of, streams_from_memory, sweeps_of
+from optcc.lowering.native.calls import calls_of, streams_from_memory
 from optcc.passes import runs_of
 from optcc.passes.analysis.diff import diff_modules
 from optcc.program.module_text import print_module

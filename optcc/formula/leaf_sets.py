@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from typing import Any
 
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 
 from optcc.dialect import Leaf, LeafTableAttr, LeavesOp
@@ -90,7 +91,7 @@ class LeafSets:
             unique, n = f"{name}_{n}", n + 1
         self._ops[unique] = LeavesOp(unique, leaves)
         self._symbols[leaves] = unique
-        functions = (op for op in self._block.ops if not isinstance(op, LeavesOp))
+        functions = (op for op in self._block.ops if isinstance(op, FuncOp))
         self._block.insert_op_before(self._ops[unique], next(functions))
         return unique
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from xdsl.ir import Operation, SSAValue
 
-from optcc.dialect import Leaf, MapOp
+from optcc.dialect import Leaf, map_result
 from optcc.formula.values import GroupedLeaves, Scalar, Tree
 from optcc.importers.axes import Shape, is_whole
 from optcc.importers.canonical import Expressions
@@ -98,8 +98,8 @@ def _expanded(
 
 def _stored(part: SSAValue, ops: Sequence[Operation]) -> SSAValue:
     """What a part of an input was before it was widened, if that is done by one of the ops."""
-    owner = part.owner
-    return owner.inputs[0] if isinstance(owner, MapOp) and owner in ops else part
+    made = map_result(part)
+    return made.map.inputs[0] if made is not None and made.map in ops else part
 
 
 def _shape(value: Tree | Scalar, shapes: Mapping[int, Shape], leaf: int) -> Shape:

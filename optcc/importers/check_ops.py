@@ -107,8 +107,6 @@ class OpElements:
     def run(self, ops: Iterable[Operation]) -> None:
         """Read ops in order. Raises UnknownOpError."""
         for op in ops:
-            if isinstance(op, HyperOp | CallOp):
-                continue  # bound
             rule = _RULES.get(type(op))
             if rule is not None:
                 rule(self, op)
@@ -116,6 +114,9 @@ class OpElements:
             args = [x for v in op.operands if isinstance(x := self._env[v], int)]
             assert len(args) == len(op.operands)
             self._env[op.results[0]] = self._scalar(op, args, single=True)
+
+    def is_bound(self, op: HyperOp | CallOp) -> None:
+        """What comes from outside was given its expressions by `bind`."""
 
     def split(self, op: SplitOp) -> None:
         """The parts of a tree."""
@@ -201,6 +202,8 @@ _RULES: dict[type[Operation], Callable[[OpElements, Any], None]] = {
     ReduceOp: OpElements.reduce,
     SplitOp: OpElements.split,
     JoinOp: OpElements.join,
+    HyperOp: OpElements.is_bound,
+    CallOp: OpElements.is_bound,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from xdsl.ir import Operation
 
-from optcc.dialect import CallOp, HyperOp, Role
+from optcc.dialect import Role, calls_in, hypers_in
 from optcc.errors import TreeMismatchError, message
 from optcc.program.arrays import leaf_paths
 from optcc.program.module_text import Chunk
@@ -58,13 +58,12 @@ def check_runnable(program: Program) -> None:
     if function.signature.of_role(Role.UPDATES, results=True):
         fix = 'run it with pipeline="step", which makes an update a step'
         raise ValueError(message("@update returns updates, not parameters", "the module", fix))
-    for op in function.op.walk():
-        if isinstance(op, HyperOp):
-            what = f"hyperparameter {op.key.data!r} is not lifted"
-            raise ValueError(message(what, _where(op), 'run it with pipeline="lift-hyperparameters"'))
-        if isinstance(op, CallOp):
-            what = f"the function {op.callee.data!r} is not known to a module given as text"
-            raise ValueError(message(what, _where(op), "compile the chain itself with optcc.compile"))
+    for op in hypers_in(function.op):
+        what = f"hyperparameter {op.key.data!r} is not lifted"
+        raise ValueError(message(what, _where(op), 'run it with pipeline="lift-hyperparameters"'))
+    for op in calls_in(function.op):
+        what = f"the function {op.callee.data!r} is not known to a module given as text"
+        raise ValueError(message(what, _where(op), "compile the chain itself with optcc.compile"))
 
 
 def _where(op: Operation) -> str:

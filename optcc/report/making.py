@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from optcc.dialect import Role
-from optcc.lowering.native.calls import sweeps_of, why_not_native
+from optcc.dialect import Role, sweeps_of
+from optcc.lowering.native.calls import why_not_native
 from optcc.report.cost import Cost, cost_of
 from optcc.report.hlo import collectives, kernel_count, kernels, memory_bytes
 from optcc.report.report import Array, Executable, Layout, Mesh, OpaqueCall, Product, Report, Roofline, Sweep

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from xdsl.dialects.func import FuncOp
 
+from optcc.dialect import sweeps_of
 from optcc.errors import message
 from optcc.logs import log
 from optcc.lowering.backend import Backend, Site
-from optcc.lowering.native.calls import sweeps_of, why_not_native
+from optcc.lowering.native.calls import why_not_native
 from optcc.lowering.native.custom_calls import NativeCalls
 from optcc.lowering.native.functions import Native
 from optcc.lowering.stablehlo.functions import StableHLO

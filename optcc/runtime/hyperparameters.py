@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from xdsl.dialects.func import FuncOp
 
-from optcc.dialect import HyperOp
+from optcc.dialect import hypers_in
 from optcc.errors import did_you_mean, message
 from optcc.formula.hyper_values import FIX, check_number, exact
 from optcc.interpret import interpreter
@@ -43,7 +43,7 @@ class Hyperparameters:
     def values(self) -> dict[str, Any]:
         """Every hyperparameter's value. What is no number is part of the program and not listed."""
         program = self._program()
-        ops = [op for op in program.module.walk() if isinstance(op, HyperOp)]
+        ops = hypers_in(program.module)
         bindings = program.bindings
         written = {op.key.data: bindings[op.key.data] if op.default is None else op.default.value.data for op in ops}
         return written | self._changes
@@ -72,7 +72,7 @@ class Hyperparameters:
     def check_step(self, names: Iterable[str], program: Program) -> None:
         """Check that a step reads hyperparameters of these names. Raises ValueError for one that only init reads."""
         functions = [op for op in program.module.ops if op is not program.init.op]
-        ops = [op for function in functions for op in function.walk() if isinstance(op, HyperOp)]
+        ops = [op for function in functions for op in hypers_in(function)]
         read = {op.key.data for op in ops if any(op.results[0].uses)}
         for name in map(self.name_of, names):
             if name not in read:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from xdsl.ir import Operation, SSAValue
 
-from optcc.dialect import Combiner, Role
-from optcc.lowering.native.calls import sweeps_of
+from optcc.dialect import Combiner, Role, sweeps_of
 from optcc.program.program import Function
 from optcc.verify.compare import Tolerance
 

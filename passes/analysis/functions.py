@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from optcc.dialect import Array, JoinOp, MapOp, SplitOp, YieldOp, argument_arrays, result_arrays
+from optcc.dialect import Array, MapOp, argument_arrays, parts_made_of, parts_of, result_arrays
 
 
 def functions(module: ModuleOp) -> Iterator[FuncOp]:
@@ -29,9 +29,7 @@ def returned_arrays(function: FuncOp) -> dict[SSAValue, Array | None]:
     """The array that each value is returned as the new value of, as a whole or as a part of a join."""
     arrays: dict[SSAValue, Array | None] = {}
     for array, value in zip(result_arrays(function), return_of(function).arguments, strict=True):
-        arrays[value] = array
-        if isinstance(value.owner, JoinOp):
-            arrays.update(dict.fromkeys(value.owner.parts, array))
+        arrays.update(dict.fromkeys((value, *parts_of(value)), array))
     return arrays
 
 
@@ -40,15 +38,13 @@ def argument_parts(function: FuncOp) -> dict[tuple[Array | None, Attribute], SSA
     parts: dict[tuple[Array | None, Attribute], SSAValue] = {}
     for array, argument in zip(argument_arrays(function), function.args, strict=True):
         parts[array, argument.type] = argument
-        for use in argument.uses:
-            if isinstance(use.operation, SplitOp):
-                parts.update({(array, part.type): part for part in use.operation.parts})
+        parts.update({(array, part.type): part for part in parts_made_of(argument)})
     return parts
 
 
 def body_ops(op: MapOp) -> list[Operation]:
     """The ops of a map's body without its terminator."""
-    return [inner for inner in op.block.ops if not isinstance(inner, YieldOp)]
+    return list(op.block.ops)[:-1]
 
 
 def slice_of(roots: Sequence[SSAValue], stop: Mapping[SSAValue, object], block: Block) -> list[Operation]:

@@ -16,7 +16,7 @@ import numpy as np
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 
-from optcc.dialect import Combiner, Leaf, MapOp, SweepOp, TreeType, leaf_set
+from optcc.dialect import Combiner, Leaf, MapOp, SweepOp, TreeType, leaf_set, sweeps_of
 from optcc.lowering.cache_tiles import bytes_of
 from optcc.lowering.native.llvm import IterationSpace, Kernel, generate, stream_sizes, supported
 from optcc.lowering.native.llvm.prefetch import LEAST_PROGRAM, bytes_that_pay
@@ -68,11 +68,6 @@ def why_not_native(sweep: SweepOp) -> str:
     """Why a sweep cannot run natively, in a sentence; empty if it can."""
     reasons = (supported(op) for op in sweep.maps)
     return next((reason for reason in reasons if reason), "")
-
-
-def sweeps_of(function: FuncOp) -> list[SweepOp]:
-    """The sweeps of a function, in order."""
-    return [op for op in function.body.block.ops if isinstance(op, SweepOp)]
 
 
 def kernels_of(function: FuncOp) -> list[Kernel]:

@@ -10,7 +10,7 @@ from jaxlib.mlir import ir
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation
 
-from optcc.dialect import CountOp, Extent, MapOp, SweepOp, TreeType, element_type, leaf_set
+from optcc.dialect import CountOp, Extent, MapOp, SweepOp, TreeType, element_type, leaf_set, sweeps_of
 from optcc.lowering.backend import Site, Tensor, Value
 from optcc.lowering.cache_tiles import LeafTile, blocks_of, bytes_of, fits, restricted
 from optcc.lowering.native.calls import streams_from_memory, why_not_native
@@ -47,7 +47,7 @@ class Native(XlaCpu):
         if sum(sizes.values()) >= DISPATCH_BYTES and (number := _a_number(arguments)) is not None:
             self.calls.order_after(force_async_dispatch(number))
         is_packed = any(packings) or any(isinstance(v, PackedView) for v in arguments)
-        foreign = any(why_not_native(op) for op in function.body.block.ops if isinstance(op, SweepOp))
+        foreign = any(map(why_not_native, sweeps_of(function)))
         if not is_packed and not foreign and (blocks := blocks_of(function, sizes)):
             return self._lower_blocks(function, arguments, blocks, sizes)
         return super().lower(function, arguments, packings)
