@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ import jax
 from optcc.dialect import Role, sweeps_of
 from optcc.lowering.native.calls import why_not_native
 from optcc.report.cost import Cost, cost_of
+from optcc.report.groups import groups_of
 from optcc.report.hlo import collectives, kernel_count, kernels, memory_bytes
-from optcc.report.report import Array, Executable, Layout, Mesh, OpaqueCall, Product, Report, Roofline, Sweep
+from optcc.report.report import Array, Executable, Layout, Mesh, OpaqueCall, Phase, Product, Report, Roofline, Sweep
 from optcc.runtime.backends import why_no_native_calls
 from optcc.targets import platform_of
 from optcc.versions import versions
@@ -47,6 +49,9 @@ def make_report(compiled: CompiledOptimizer, *, xla: bool = True) -> Report:
         executable=_executable(compiled) if xla else None,
         roofline=_roofline(compiled, cost) if xla else None,
         versions=versions(),
+        groups=groups_of(step, compiled.hyperparams),
+        phases=tuple(Phase(name, seconds) for name, seconds in compiled.staged.seconds),
+        cache_key=hashlib.sha256(compiled.ir("sweeps").encode()).hexdigest()[:16],
     )
 
 

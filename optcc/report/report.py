@@ -119,13 +119,51 @@ class Roofline:
 
 
 @dataclass(frozen=True)
+class Group:
+    """A leaf set of the sweeps: how many leaves are treated alike, and the values of the hyperparameters they meet."""
+
+    name: str
+    leaves: int
+    hyperparameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of compilation and its seconds: a pass, or what JAX and XLA do."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The time of a step on this machine, the median and quartiles of some rounds.
+
+    `bytes_per_second` is that of the sweeps' bytes. `limit_seconds` is a C loop over the same streams with the same
+    threads, in turns with the step, and `of_limit` the median of its time over the step's; both are None where there is
+    no such loop, and `why_no_limit` says why.
+    """
+
+    seconds: float
+    low: float
+    high: float
+    rounds: int
+    bytes_per_second: float
+    limit_seconds: float | None
+    of_limit: float | None
+    why_no_limit: str
+    device: str
+    cores: int
+
+
+@dataclass(frozen=True)
 class Report:
     """What a compiled step costs. Bytes are those of one step.
 
     `moved` are the bytes of all sweeps, `floor` those of touching each array once; both leave out what `opaque` calls
     and `products` move. `device` is the platform; `for_target` says that it need not be there. `mesh` is None where the
     parameters compiled for are on one device, or do not say where they are. `executable` is None in a report that was
-    made without XLA.
+    made without XLA, and `measured` where no steps were taken. `cache_key` is equal for equal modules after all passes.
     """
 
     parameters: int
@@ -142,6 +180,10 @@ class Report:
     executable: Executable | None
     roofline: Roofline | None
     versions: Mapping[str, str]
+    groups: tuple[Group, ...]
+    phases: tuple[Phase, ...]
+    cache_key: str
+    measured: Measured | None = None
 
     @property
     def bytes_per_parameter(self) -> float | None:

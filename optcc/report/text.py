@@ -9,7 +9,7 @@ from io import StringIO
 from rich.console import Console
 from rich.table import Table
 
-from optcc.report.report import Executable, Layout, Mesh, Product, Report, Roofline
+from optcc.report.report import Executable, Layout, Measured, Mesh, Product, Report, Roofline
 
 
 def report_text(report: Report) -> str:
@@ -17,7 +17,9 @@ def report_text(report: Report) -> str:
     lines = [_sweep_table(report), *_summary(report), *_mesh(report.mesh), *_backends(report)]
     lines += _executable(report, report.executable) if report.executable else []
     lines += _roofline(report, report.roofline) if report.roofline else []
+    lines += _measured(report.measured) if report.measured else []
     lines += ["", _array_table(report)]
+    lines += ["", _group_table(report)] if len(report.groups) > 1 else []
     notes = _notes(report)
     return "\n".join(lines + ([""] + [f"note: {note}" for note in notes] if notes else [])) + "\n"
 
@@ -144,6 +146,32 @@ def _roofline(report: Report, line: Roofline) -> list[str]:
         f"roofline:        {line.seconds * 1e6:,.1f} us a step at least, for these bytes at the card's full bandwidth",
         f"memory:          {size_text(line.memory)} of parameters, state, gradients and temporaries",
     ]
+
+
+def _group_table(report: Report) -> str:
+    """What the leaf sets get that is not the same for all of them."""
+    every = [set(group.hyperparameters.items()) for group in report.groups]
+    shared = set.intersection(*every)
+    rows = [
+        (group.name, f"{group.leaves:,}", ", ".join(f"{k} = {v:g}" for k, v in sorted(own - shared)) or "-")
+        for group, own in zip(report.groups, every, strict=True)
+    ]
+    return _table("Leaves that are treated alike", ("leaf set", "leaves", "hyperparameters of its own"), rows)
+
+
+def _measured(found: Measured) -> list[str]:
+    """The measured time, the rate at which the sweeps' bytes move, and the memory limit."""
+    times = (
+        f"{1e3 * found.seconds:.3g} ms a step ({1e3 * found.low:.3g} to {1e3 * found.high:.3g}, {found.rounds} rounds)"
+    )
+    lines = [
+        f"measured:        {times} on {found.cores} cores of {found.device}",
+        f"  the sweeps' bytes at {found.bytes_per_second / 1e9:.3g} GB/s",
+    ]
+    if found.limit_seconds is None or found.of_limit is None:
+        return [*lines, f"  no memory limit: {found.why_no_limit}"]
+    limit = f"{1e3 * found.limit_seconds:.3g} ms, a C loop over the same streams"
+    return [*lines, f"  {found.of_limit:.0%} of the measured memory limit ({limit})"]
 
 
 def _notes(report: Report) -> list[str]:

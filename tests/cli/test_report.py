@@ -128,3 +128,32 @@ def test_hyper_changes_a_step() -> None:
 )
 def test_bad_hyper(given: str, expected: str) -> None:
     assert expected in error("run", "sgd(0.3)", "--params", TINY, "--hyper", given)
+
+
+def test_each_leaf_set_has_its_rate_and_decay() -> None:
+    labels = {"w": "slow", "b": "fast"}
+    tx = optcc.chain(
+        optcc.add_decayed_weights(0.5, mask={"w": True, "b": False}),
+        optcc.partition({"slow": optcc.sgd(0.01), "fast": optcc.sgd(0.1)}, labels),
+    )
+    report = optcc.compile(tx, PARAMS).report(xla=False)
+    by_leaves = {tuple(g.hyperparameters.values()) for g in report.groups}
+    assert by_leaves == {(0.5, 0.01), (0.1,)}
+    assert re.search(r"0.weight_decay = 0.5, 1.slow.learning_rate = 0.01$", str(report), re.MULTILINE)
+    assert [phase.name for phase in report.phases]
+
+
+def test_cache_key_is_of_the_module(opt: CompiledOptimizer) -> None:
+    key = opt.report(xla=False).cache_key
+    assert key == optcc.compile(CHAIN, PARAMS).report(xla=False).cache_key
+    assert key != optcc.compile(optcc.sgd(0.1), PARAMS).report(xla=False).cache_key
+
+
+def test_measure() -> None:
+    text = stdout("report", "adamw(1e-3)", "--params", "mlp", "--no-xla", "--measure")
+    assert re.search(r"^measured: +[0-9.e+-]+ ms a step \(", text, re.MULTILINE)
+    data = json.loads(stdout("report", "adamw(1e-3)", "--params", "mlp", "--no-xla", "--measure", "--json"))
+    found = data["measured"]
+    assert found["bytes_per_second"] == pytest.approx(data["moved"] / found["seconds"])
+    assert found["low"] <= found["seconds"] <= found["high"]
+    assert (found["of_limit"] is None) == bool(found["why_no_limit"])
