@@ -80,7 +80,7 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
             return parser.parse_integer(allow_boolean=False, allow_negative=False)
 
         def leaf() -> Leaf:
-            path = parser.parse_str_literal()
+            path = parse_text(parser)
             parser.parse_punctuation(":")
             shape = tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dimension))
             axes = parser.parse_optional_comma_separated_list(parser.Delimiter.BRACES, axis_extent)
@@ -91,7 +91,7 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
         def split() -> Split:
             axis = dimension()
             parser.parse_keyword("by")
-            mesh_axis = parser.parse_str_literal()
+            mesh_axis = parse_text(parser)
             parser.parse_punctuation("=")
             return Split(axis, mesh_axis, dimension())
 
@@ -117,6 +117,17 @@ class LeafTableAttr(Data[tuple[Leaf, ...]]):
 
 def _list(numbers: Sequence[int]) -> str:
     return f"[{', '.join(map(str, numbers))}]"
+
+
+def parse_text(parser: AttrParser) -> str:
+    """A string literal. xDSL takes one with an escape beside a letter that is not ASCII for bytes; these are UTF-8."""
+    data = parser.parse_optional_bytes_literal()
+    if data is None:
+        return parser.parse_str_literal()
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        parser.raise_error("a string that is not UTF-8")
 
 
 def _quoted(path: str) -> str:

@@ -23,6 +23,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
+from optcc.dialect.attributes import parse_text
 from optcc.dialect.interfaces import Barrier, RunsAlone, TakesWholeTrees
 from optcc.dialect.leaves import verify_leaf_sets
 from optcc.dialect.random import KeyType
@@ -63,7 +64,7 @@ class HyperOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> HyperOp:
-        key = parser.parse_str_literal()
+        key = parse_text(parser)
         if parser.parse_optional_punctuation("=") is None:
             parser.parse_punctuation(":")
             return cls(key, parser.parse_type())
@@ -121,7 +122,7 @@ class CallOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> CallOp:
-        callee = parser.parse_str_literal()
+        callee = parse_text(parser)
         operands = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_unresolved_operand)
         parser.parse_punctuation(":")
         position = parser.pos

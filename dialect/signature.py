@@ -14,7 +14,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from optcc.dialect.attributes import Keyword
+from optcc.dialect.attributes import Keyword, parse_text
 from optcc.dialect.leaves import leaf_set
 from optcc.dialect.types import TreeType, is_scalar_type
 
@@ -88,7 +88,7 @@ class SlotAttr(Data[Slot]):
     def parse_parameter(cls, parser: AttrParser) -> Slot:
         with parser.in_angle_brackets():
             role = parser.parse_str_enum(Role)
-            path = parser.parse_optional_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_str_literal)
+            path = parser.parse_optional_comma_separated_list(parser.Delimiter.SQUARE, lambda: parse_text(parser))
             places: tuple[int, ...] | None = None
             if parser.parse_optional_keyword("at") is not None:
                 runs = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _parse_run(parser))

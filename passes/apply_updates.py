@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects import complex as complex_dialect
-from xdsl.dialects.builtin import ComplexType, ModuleOp, f32, f64
+from xdsl.dialects.builtin import AnyFloat, ComplexType, ModuleOp, f32, f64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
 
 from optcc.dialect import (
     MapOp,
@@ -19,6 +20,7 @@ from optcc.dialect import (
     YieldOp,
     argument_arrays,
     argument_slots,
+    element_type,
     result_arrays,
     result_slots,
     set_signature,
@@ -37,7 +39,8 @@ class ApplyUpdates(ModulePass):
                return %new, .. }
 
     The sum is taken in float32 where the updates or the parameters are narrower, and rounded once, to the dtype of the
-    parameters. A function without the parameters as an argument is left alone. Traffic: the updates are not written.
+    parameters. Trees of integers raise PassFailedException.
+    A function without the parameters as an argument is left alone. Traffic: the updates are not written.
     """
 
     name = "apply-updates"
@@ -57,6 +60,10 @@ def _apply(function: FuncOp) -> None:
         target = params.get(array._replace(role=Role.PARAMS)) if array and array.role is Role.UPDATES else None
         if target is None:
             continue
+        for value in (operands[i], function.args[target]):
+            if not isinstance(element_type(value.type), AnyFloat | ComplexType):
+                what = f"@{function.sym_name.data} has updates or parameters of type {value.type}, which are no floats"
+                raise PassFailedException(f"{what}: leave them out of the slots")
         new = _sum(operands[i], function.args[target])
         function.body.block.insert_op_before(new, terminator)
         new.outputs[0].name_hint = "params"

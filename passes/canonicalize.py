@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith
 from xdsl.dialects import complex as complex_dialect
 from xdsl.dialects.builtin import AnyFloat, FloatAttr, ModuleOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
@@ -122,6 +124,30 @@ class FoldConversion(RewritePattern):
             rewriter.replace(op, arith.ConstantOp(folded))
 
 
+_ARITHMETIC: dict[type[Operation], Callable[[float, float], float]] = {
+    arith.AddfOp: operator.add,
+    arith.SubfOp: operator.sub,
+    arith.MulfOp: operator.mul,
+}
+
+
+class FoldOverflow(RewritePattern):
+    """Fold a sum or a product of constants; xDSL's own folding fails where the result is an infinity."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: arith.AddfOp | arith.SubfOp | arith.MulfOp, rewriter: PatternRewriter) -> None:
+        values = [v.owner.value for v in op.operands if isinstance(v.owner, arith.ConstantOp)]
+        numbers = [v.value.data for v in values if isinstance(v, FloatAttr)]
+        if len(numbers) < 2 or not isinstance(op.result.type, AnyFloat):
+            return
+        value = _ARITHMETIC[type(op)](*numbers)
+        try:
+            folded = FloatAttr(value, op.result.type)
+        except OverflowError:
+            folded = FloatAttr(math.copysign(math.inf, value), op.result.type)
+        rewriter.replace(op, arith.ConstantOp(folded))
+
+
 @dataclass(frozen=True)
 class Canonicalize(ModulePass):
     """Bring a module to its normal form: fold constants, drop what is dead or given twice, undo a split of a join.
@@ -137,6 +163,7 @@ class Canonicalize(ModulePass):
     name = "canonicalize"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        PatternRewriteWalker(FoldOverflow()).rewrite_module(op)
         CanonicalizePass().apply(ctx, op)
         patterns: list[RewritePattern] = [
             ForwardIdentity(),

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, MapOp, maps_in
-from optcc.passes.analysis.functions import functions
+from optcc.passes.analysis.functions import functions, refuse_sweeps
 from optcc.passes.rewrite.map_draft import MapDraft
 from optcc.passes.rewrite.schedule import schedule
 
@@ -46,6 +46,7 @@ def _fuse(function: FuncOp) -> None:
         groups.setdefault(_group(op, level), []).append(op)
     for members in groups.values():
         if len(members) > 1:
+            refuse_sweeps(function, FuseMaps.name)
             _merge(members)
 
 

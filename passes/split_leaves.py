@@ -14,7 +14,7 @@ from xdsl.passes import ModulePass
 
 from optcc.dialect import Combiner, JoinOp, Leaf, LeavesOp, SplitOp, TreeType, leaf_tables
 from optcc.dialect.interfaces import LeafSplit, Regroups, SplitsByPart, TakesWholeTrees, ask
-from optcc.passes.analysis.functions import functions, return_of
+from optcc.passes.analysis.functions import functions, refuse_sweeps, return_of
 
 Parts = dict[str, SSAValue]
 """A tree value as its parts, by the symbol of each part's leaf set."""
@@ -43,6 +43,7 @@ class SplitLeaves(ModulePass):
         atoms = _Atoms(op)
         for function in functions(op):
             if any(inner.has_trait(Regroups, value_if_unregistered=False) for inner in function.body.block.ops):
+                refuse_sweeps(function, self.name)
                 _Splitter(function, atoms).run()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from optcc.errors import ParamsError, did_you_mean, message
+from optcc.params.leaf import exists
 
 _ATTRIBUTE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)")
 
@@ -47,7 +48,7 @@ def _preset(text: str) -> Any:
     if text in PRESETS:
         return PRESETS[text].build()
     formats = "give a .safetensors or .npz file"
-    if Path(text).exists():
+    if exists(text):
         raise ParamsError(message("not a parameter file", text, formats))
     if "/" in text:
         raise ParamsError(message("no such file", text, formats))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import math
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,9 +14,21 @@ import jax
 import numpy as np
 
 from optcc.errors import ParamsError, message
-from optcc.params.leaf import DTYPES, leaf
+from optcc.params.leaf import DTYPES, exists, leaf
 
 _SAFETENSORS_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+_DAMAGED = (
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    LookupError,
+    UnicodeError,
+    OverflowError,
+    struct.error,
+)
+"""What zipfile and the libraries that it decompresses with raise, besides BadZipFile."""
 _TRAINABLE = "save the trainable parameters only, without buffers such as counters and masks"
 
 
@@ -52,8 +67,8 @@ def read_npz(file: str) -> dict[str, jax.ShapeDtypeStruct]:
                 if dtype.name not in DTYPES:
                     raise _not_float(file, name, str(dtype), DTYPES)
                 found[name] = leaf(shape, dtype.name, f"{file}, array '{name}'")
-    except zipfile.BadZipFile as error:
-        what = f"not a .npz file, or a truncated one: {error}"
+    except (zipfile.BadZipFile, *_DAMAGED) as error:
+        what = f"not a .npz file, or a truncated one: {error or type(error).__name__}"
         raise ParamsError(message(what, file, "write it again with numpy.savez")) from None
     except OSError as error:
         raise _unreadable(file, error) from None
@@ -68,8 +83,13 @@ def _npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except ValueError as error:
-        raise zipfile.BadZipFile(str(error).splitlines()[0]) from None
+    except OSError:
+        raise
+    except Exception as error:  # numpy evaluates the header as Python; damaged ones raise errors of many classes
+        what = " ".join((str(error) or type(error).__name__).split())
+        raise zipfile.BadZipFile(f"the header of an array: {what[:200]}") from None
+    if any(not isinstance(n, int) or n < 0 for n in shape):
+        raise zipfile.BadZipFile(f"an array of shape {shape}")
     if not dtype.hasobject and stream.tell() + math.prod(shape) * dtype.itemsize != size:
         raise zipfile.BadZipFile("the size of an array is not that of its shape")
     return shape, dtype
@@ -83,7 +103,7 @@ def _not_float(file: str, name: str, dtype: str, known: tuple[str, ...]) -> Para
 
 def _check_file(file: str) -> None:
     path = Path(file)
-    if not path.exists():
+    if not exists(file):
         raise ParamsError(message("no such file", file, "check the path, or name a preset (`optcc list params`)"))
     if not path.is_file():
         raise ParamsError(message("not a file", file, "give a .safetensors or .npz file"))

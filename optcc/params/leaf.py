@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,14 @@ from optcc.errors import ParamsError, did_you_mean, message
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 MAX_BYTES = 2**62
 """Of one leaf; XLA aborts the process on sizes that overflow 64 bits."""
+
+
+def exists(file: str) -> bool:
+    """Whether there is a file; one whose name no file system takes is not there."""
+    try:
+        return Path(file).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def leaf(shape: Sequence[int], dtype: str, where: str) -> jax.ShapeDtypeStruct:

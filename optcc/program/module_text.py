@@ -18,7 +18,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from optcc.dialect import SLOT, context
 from optcc.errors import OptccError, did_you_mean, message
 from optcc.excerpt import excerpt
-from optcc.passes.analysis.verify import verify_module
+from optcc.passes.analysis.verify import OpError, verify_module
 
 _COMMENT_OR_STRING = re.compile(r'//[^\n]*|"(?:[^"\\\n\v\f]|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"|"')
 _LABELLED = re.compile(r"(C\d+): (.*)", re.DOTALL)
@@ -55,21 +55,27 @@ class Chunk:
         if self.is_empty:
             raise SourceError(message("there is no operation in it", self.name, "give text of the optim dialect"))
         self._check_strings()
-        parser = _LocatingParser(self.text, self.name)
+        parser: _LocatingParser | None = None
         try:
+            parser = _LocatingParser(self.text, self.name)  # reads the first token
             module = parser.parse_module()
         except ParseError as error:
             raise self._parse_error(error) from None
-        except (VerifyException, ValueError, TypeError, ArithmeticError) as error:
-            raise SourceError(message(_first_paragraph(error), self._where(parser.pos))) from None
+        except (VerifyException, ValueError, TypeError, ArithmeticError, LookupError) as error:
+            raise SourceError(message(_first_paragraph(error), self._where(parser.pos if parser else 0))) from None
+        except (NotImplementedError, AssertionError, AttributeError) as error:  # of xDSL's parser
+            what = " ".join(["xDSL cannot parse this:", type(error).__name__, str(error)]).strip()
+            raise SourceError(message(what, self._where(parser.pos if parser else 0))) from None
         except RecursionError:
             raise SourceError(message("too deeply nested", self.name)) from None
         try:
             verify_module(module)
         except VerifyException as error:
-            op = _culprit(module, error)
+            op = error.op if isinstance(error, OpError) else _culprit(module, error)
             where = self._where(parser.starts[op]) if op in parser.starts else self.name
-            raise SourceError(message(_labelled(op, error), where)) from None
+            raise SourceError(
+                message(str(error) if isinstance(error, OpError) else _labelled(op, error), where)
+            ) from None
         return module
 
     @property
@@ -86,6 +92,11 @@ class Chunk:
     def _parse_error(self, error: ParseError) -> SourceError:
         """xDSL points at the end of the text for a value that is not defined, and does not look for similar names."""
         what, position, fix = error.msg.strip(), error.span.start, ""
+        if strange := re.match(r"Unexpected character: (.)", error.msg, re.DOTALL):
+            what, fix = (
+                f"unexpected character {strange[1]!a}",
+                "give text of the optim dialect, as UTF-8 without a mark",
+            )
         if undefined := re.match(r"values used but not defined: \[(%[\w$.-]+)", what):
             use = re.search(rf"{re.escape(undefined[1])}(?![\w$.-])", self.text)
             position = use.start() if use else position

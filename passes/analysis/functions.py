@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.utils.exceptions import PassFailedException
 
-from optcc.dialect import Array, MapOp, argument_arrays, parts_made_of, parts_of, result_arrays
+from optcc.dialect import Array, MapOp, argument_arrays, parts_made_of, parts_of, result_arrays, sweeps_of
 
 
 def functions(module: ModuleOp) -> Iterator[FuncOp]:
@@ -23,6 +24,12 @@ def return_of(function: FuncOp) -> ReturnOp:
     last = function.body.block.last_op
     assert isinstance(last, ReturnOp)
     return last
+
+
+def refuse_sweeps(function: FuncOp, name: str) -> None:
+    """Raise PassFailedException where a function has sweeps, whose order and arguments a pass would not keep."""
+    if sweeps_of(function):
+        raise PassFailedException(f"@{function.sym_name.data} has sweeps: run {name} before form-sweeps")
 
 
 def returned_arrays(function: FuncOp) -> dict[SSAValue, Array | None]:

@@ -22,7 +22,7 @@ from optcc.passes import PIPELINES, Stage, run_passes
 from optcc.passes.analysis import matching
 from optcc.passes.analysis.diff import diff_modules
 from optcc.passes.analysis.matching import match_values
-from tests.passes.random_modules import module_text
+from tests.fuzz.modules import module_text
 
 TINY = '{"w": [3, 4], "b": {"shape": [4], "dtype": "bfloat16"}}'
 CHAINS = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.importers.random_chains import check
+from tests.fuzz.imports import check
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from optcc.passes import PASSES, PIPELINES, Stage, run_passes
 from optcc.passes.lift_hyperparameters import HOST_SUFFIX
 from optcc.program.program import Program
 from optcc.runtime.hyperparameters import Hyperparameters
-from tests.passes.random_chains import fill, fill_state, transformations, trees
-from tests.passes.random_modules import module_text
+from tests.fuzz.chains import fill, fill_state, transformations, trees
+from tests.fuzz.modules import module_text
 
 SHARDS = 4
 MODULES = 16

@@ -1,6 +1,6 @@
 """Random transformations as people write them, for the importer: what it makes of them must give the same numbers.
 
-Run for longer:  python -m tests.importers.random_chains --first 0 --count 500
+Run for longer:  python -m tests.fuzz.imports --first 0 --count 500
 """
 
 from __future__ import annotations

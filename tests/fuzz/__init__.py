@@ -1,0 +1,1 @@
+"""Seeded random chains, trees, gradients, modules, texts and files; see docs/fuzzing.md."""
