@@ -48,3 +48,16 @@ def test_muon_learns_and_says_whose_each_matrix_is(capsys: pytest.CaptureFixture
         "inner_states.adam.inner_state.0.mu: 4 leaves, 33,024 elements",
         "inner_states.muon.inner_state.0.mu: 8 leaves, 98,304 elements",
     ]
+
+
+def test_gpt_learns_prose(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))  # as for a script, which finds its neighbours
+    losses, held_out = load("train_gpt").run(40)
+    assert held_out < 0.7 * losses[0]
+    assert "leaf sets that are treated alike:\n" in capsys.readouterr().out
+
+
+def test_going_on_from_an_optax_checkpoint(tmp_path: Path) -> None:
+    expected, losses = load("resume_from_optax").run(tmp_path)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    assert losses[-1] < losses[0]
