@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -67,37 +69,29 @@ def _one_group(b: Builder, leaf_set: GroupedLeaves) -> str:
 def to_real_pairs(b: Builder, tree: Tree) -> Tree:
     """The tree with a `SplitRealAndImaginaryArrays` in the place of every complex leaf."""
     tree, leaf_set = b.as_typed(tree), _pairs(b, tree)
-    pieces: dict[int, dict[tuple[Leaf, ...], SSAValue]] = {k: {} for k in leaf_set.groups}
-    for k, value in tree.parts.items():
-        for group, leaves, part in _pieces(b, tree, k, leaf_set):
-            if part:
-                op = complex_dialect.ReOp if part == "real" else complex_dialect.ImOp
-                element = type_of(real_of(tree.dtypes[k]))
-                value_of = b.map_parts([value], op, element)
-                symbol = b.leaf_sets.define(part, leaves)
-                value_of = b.add(ReshapeOp(value_of, TreeType.of(element, symbol))).results[0]
-            else:
-                value_of = value
-            pieces[group][leaves] = value_of
-    parts: dict[int, SSAValue] = {}
+    found: dict[int, list[SSAValue]] = {k: [] for k in leaf_set.groups}
     dtypes: dict[int, np.dtype] = {}
-    for group, symbol in leaf_set.groups.items():
-        values = list(pieces[group].values())
-        type_ = values[0].type
-        assert isinstance(type_, TreeType)
-        parts[group] = values[0] if len(values) == 1 else b.add(JoinOp(values, type_.with_leaves(symbol))).results[0]
-    for k, dtype in tree.dtypes.items():
-        for group, _, _ in _pieces(b, tree, k, leaf_set):
-            dtypes[group] = real_of(dtype)
-    return Tree(b, leaf_set, parts, dtypes)
+    for k, value in tree.parts.items():
+        for piece in _pieces(b, tree, k, leaf_set):
+            value_of = value
+            if piece.part:
+                op = complex_dialect.ReOp if piece.part == "real" else complex_dialect.ImOp
+                element = type_of(real_of(tree.dtypes[k]))
+                symbol = b.leaf_sets.define(piece.part, piece.leaves)
+                parts = b.map_parts([value], op, element)
+                value_of = b.add(ReshapeOp(parts, TreeType.of(element, symbol))).results[0]
+            for group, one in _split(b, value_of, piece).items():
+                found[group].append(one)
+                dtypes[group] = real_of(tree.dtypes[k])
+    return Tree(b, leaf_set, {k: _joined(b, values, leaf_set.groups[k]) for k, values in found.items()}, dtypes)
 
 
 def from_real_pairs(b: Builder, pairs: Tree, like: Tree) -> Tree:
     """The inverse of `to_real_pairs`: complex leaves where `like` has them."""
-    found: dict[tuple[Leaf, ...], SSAValue] = {}
     wanted = {k: _pieces(b, like, k, pairs.leaf_set) for k in like.parts}
+    found: dict[tuple[Leaf, ...], SSAValue] = {}
     for group, value in pairs.parts.items():
-        tables = [leaves for pieces in wanted.values() for g, leaves, _ in pieces if g == group]
+        tables = [piece.in_group[group] for pieces in wanted.values() for piece in pieces if group in piece.in_group]
         assert isinstance(value.type, TreeType)
         if len(tables) == 1:
             found[tables[0]] = value
@@ -108,8 +102,11 @@ def from_real_pairs(b: Builder, pairs: Tree, like: Tree) -> Tree:
     dtypes: dict[int, np.dtype] = {}
     for k, pieces in wanted.items():
         symbol = like.leaf_set.groups[k]
-        values = [found[leaves] for _, leaves, _ in pieces]
-        dtypes[k] = pairs.dtypes[pieces[0][0]]
+        values: list[SSAValue] = []
+        for piece in pieces:
+            whole = b.leaf_sets.define(piece.part, piece.leaves) if piece.part else symbol
+            values.append(_joined(b, [found[leaves] for leaves in piece.in_group.values()], whole))
+        dtypes[k] = pairs.dtypes[next(iter(pieces[0].in_group))]
         if len(values) == 1:
             parts[k] = values[0]
             continue
@@ -119,6 +116,23 @@ def from_real_pairs(b: Builder, pairs: Tree, like: Tree) -> Tree:
         dtypes[k] = np.dtype(jnp.result_type(dtypes[k], np.complex64))
         parts[k] = _complex(b, real, imaginary, dtypes[k])
     return Tree(b, like.leaf_set, parts, dtypes)
+
+
+def _joined(b: Builder, values: Sequence[SSAValue], symbol: str) -> SSAValue:
+    """Parts of a leaf set as one value over all of it."""
+    type_ = values[0].type
+    assert isinstance(type_, TreeType)
+    return values[0] if len(values) == 1 else b.add(JoinOp(values, type_.with_leaves(symbol))).results[0]
+
+
+def _split(b: Builder, value: SSAValue, piece: _Piece) -> dict[int, SSAValue]:
+    """A piece by the groups of the pairs that its leaves are in."""
+    type_ = value.type
+    assert isinstance(type_, TreeType)
+    if len(piece.in_group) == 1:
+        return dict.fromkeys(piece.in_group, value)
+    types = [type_.with_leaves(b.leaf_sets.define("part", leaves)) for leaves in piece.in_group.values()]
+    return dict(zip(piece.in_group, b.add(SplitOp(value, types)).results, strict=True))
 
 
 def _complex(b: Builder, real: SSAValue, imaginary: SSAValue, dtype: np.dtype) -> SSAValue:
@@ -140,13 +154,26 @@ def _pairs(b: Builder, tree: Tree) -> GroupedLeaves:
     return opaque_leaf_set(b, "pairs", jax.tree.map(pair, as_shapes(b, tree)))[0]
 
 
-def _pieces(b: Builder, tree: Tree, k: int, pairs: GroupedLeaves) -> list[tuple[int, tuple[Leaf, ...], str]]:
-    """What becomes of a group of leaves: for each part, the group of the pairs, its leaves there and its name."""
+@dataclass(frozen=True)
+class _Piece:
+    """What becomes of a group of leaves: the real, the imaginary part, or what is real as it is, with no name.
+
+    `in_group` says which of its leaves are in which group of the pairs, that a mask may have parted.
+    """
+
+    part: str
+    leaves: tuple[Leaf, ...]
+    in_group: dict[int, tuple[Leaf, ...]]
+
+
+def _pieces(b: Builder, tree: Tree, k: int, pairs: GroupedLeaves) -> list[_Piece]:
     leaves = b.leaf_sets.leaves(tree.leaf_set.groups[k])
     names = ["real", "imaginary"] if jnp.issubdtype(tree.dtypes[k], jnp.complexfloating) else [""]
     group_of = {leaf.path: g for g, symbol in pairs.groups.items() for leaf in b.leaf_sets.leaves(symbol)}
-    result: list[tuple[int, tuple[Leaf, ...], str]] = []
+    result: list[_Piece] = []
     for name in names:
         named = tuple(Leaf(f"{leaf.path}.{name}".strip("."), leaf.shape) for leaf in leaves) if name else leaves
-        result.append((group_of[named[0].path], named, name))
+        groups = dict.fromkeys(group_of[leaf.path] for leaf in named)
+        in_group = {g: tuple(leaf for leaf in named if group_of[leaf.path] == g) for g in groups}
+        result.append(_Piece(name, named, in_group))
     return result

@@ -12,6 +12,7 @@ from jax.extend import core as jex_core
 from xdsl.ir import Block, SSAValue
 
 from optcc.dtypes import dtype_of, type_of
+from optcc.errors import message
 from optcc.formula import scalar_code
 
 if TYPE_CHECKING:
@@ -44,15 +45,20 @@ def import_scalar_function(builder: Builder, function: Callable[..., Any], *argu
     """Emit `function` of scalars into the builder's function, or return None where that cannot be done.
 
     It cannot where the function uses an array, control flow, a traced value from outside, or an op without a scalar
-    counterpart in `arith` or `math`; nothing is emitted then.
+    counterpart in `arith` or `math`; nothing is emitted then. Raises TypeError for a function that returns something
+    else than one scalar, or that asks in Python what its argument is.
     """
     avals = [jax.ShapeDtypeStruct((), a.dtype) for a in arguments]
-    closed = jax.make_jaxpr(function)(*avals)
+    where = f"{builder.where_in_chain}, {getattr(function, '__qualname__', function)}"
+    try:
+        closed = jax.make_jaxpr(function)(*avals)
+    except jax.errors.ConcretizationTypeError as error:
+        what = "a schedule asks in Python what the count is, which is known only when the step runs"
+        fix = "write `if` as jnp.where or jax.lax.cond; optcc.join_schedules joins schedules at given steps"
+        raise TypeError(message(what, where, fix)) from error
     if len(closed.out_avals) != 1 or closed.out_avals[0].shape != ():
-        raise TypeError(
-            f"a schedule must return one scalar, but {function} returns "
-            f"{[f'{a.dtype}{list(a.shape)}' for a in closed.out_avals]}"
-        )
+        given = ", ".join(f"{a.dtype}{list(a.shape)}" for a in closed.out_avals)
+        raise TypeError(message(f"a schedule must return one scalar, but this one returns {given}", where))
     scratch = Block(arg_types=[a.value.type for a in arguments])
     try:
         (result,) = _import(scratch, closed.jaxpr, closed.consts, list(scratch.args))

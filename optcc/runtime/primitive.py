@@ -133,9 +133,12 @@ def _lower(ctx: mlir.LoweringRuleContext, *values: Any, executable: BoundFunctio
     site = Site(module.module, module.symbol_table.insert, partial(_lower_call, ctx, executable))
     pair_by_path(module.module)
     partitioned = _is_partitioned(ctx)
+    backend = executable.backend
+    if backend == "auto" and module.lowering_parameters.for_export:
+        backend = "stablehlo"  # a file that runs anywhere; who asks for native kernels gets them
     log("recompile", f"@{executable.function.name} for {platform}, {len(ctx.avals_in)} arrays: {_summary(ctx)}")
-    log_backends(executable.function.op, executable.backend, platform, partitioned=partitioned)
-    lowering = backend_at(site, executable.backend, platform, partitioned=partitioned)
+    log_backends(executable.function.op, backend, platform, partitioned=partitioned)
+    lowering = backend_at(site, backend, platform, partitioned=partitioned)
     views = [view_of(v, b.packing) if b.packing else v for v, b in zip(arguments, signature.inputs, strict=True)]
     out = lowering.lower(executable.function.op, views, [b.packing for b in signature.outputs])
     flat = signature.results(out)

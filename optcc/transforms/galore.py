@@ -13,6 +13,7 @@ import numpy as np
 from optcc import base
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.functions_given import is_function
 from optcc.transforms.combining import chain
 from optcc.transforms.moments import scale_by_adam
 from optcc.transforms.scaling import add_decayed_weights, scale_by_learning_rate
@@ -169,7 +170,7 @@ def _numbers(given: DimensionNumbers, shapes: base.PyTree) -> base.PyTree:
         return jax.tree.map(lambda x: GaLoreDimensionNumbers() if len(x.shape) == 2 else None, shapes)
     if isinstance(given, GaLoreDimensionNumbers):
         return jax.tree.map(lambda x: given if len(x.shape) >= 2 else None, shapes)
-    return given(shapes) if callable(given) else given
+    return given(shapes) if is_function(given) else given
 
 
 def _views(b: Builder, tree: Tree, rank: int, given: DimensionNumbers) -> list[_View | None]:

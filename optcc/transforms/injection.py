@@ -16,6 +16,7 @@ from optcc import base
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, known_definition
 from optcc.formula.hyper_names import INNER
+from optcc.functions_given import is_function
 from optcc.stateful_schedules import WrappedScheduleState
 from optcc.transforms.injected_schedules import ObjectSchedule, PlainSchedule, injected
 from optcc.transforms.moments import DType, canonical
@@ -89,8 +90,10 @@ def inject_hyperparams(
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = {name: value for name, value in bound.arguments.items() if name not in static}
+        for name, value in given.items():
+            _check_text(signature.parameters[name], value, _name_of(inner_factory))
         numbers = {name: value for name, value in given.items() if _is_number(name, value)}
-        schedules = {name: injected(name, value) for name, value in given.items() if callable(value)}
+        schedules = {name: injected(name, value) for name, value in given.items() if is_function(value)}
 
         def rebuild(values: Mapping[str, Any]) -> base.GradientTransformation:
             now = inspect.BoundArguments(signature, type(bound.arguments)({**bound.arguments, **values}))
@@ -111,6 +114,15 @@ def _name_of(factory: Callable[..., Any]) -> str:
     """What errors call a factory: a name to type, also for a lambda or a partial application."""
     name = getattr(factory, "__name__", "")
     return name if name.isidentifier() else "factory"
+
+
+def _check_text(parameter: inspect.Parameter, value: Any, factory: str) -> None:
+    """Raises TypeError for a string in the place of a number, which would be left alone and found at the first step."""
+    numeric = isinstance(parameter.default, int | float) or "Scalar" in str(parameter.annotation)
+    if isinstance(value, str | bytes) and numeric and not isinstance(parameter.default, bool):
+        what = f"hyperparameter {parameter.name!r} must be a number or a 0-d array, got {value!r}"
+        fix = "pass a number, or a schedule where one may be"
+        raise TypeError(message(what, f"inject_hyperparams({factory})", fix))
 
 
 def _is_number(name: str, value: Any) -> bool:

@@ -11,6 +11,7 @@ from optcc import base
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.formula.hyper_names import child_labels
+from optcc.functions_given import is_function
 from optcc.pass_through import as_given
 from optcc.transforms.masking import masked
 
@@ -83,7 +84,7 @@ multi_transform = partition
 
 
 def _labels(param_labels: Any, tree: base.PyTree) -> Labels:
-    return param_labels(tree) if callable(param_labels) else param_labels
+    return param_labels(tree) if is_function(param_labels) else param_labels
 
 
 def _mask(param_labels: Any, group: Hashable) -> Callable[[base.PyTree], base.PyTree]:

@@ -10,6 +10,7 @@ import jax
 from optcc import base
 from optcc.errors import TreeMismatchError, message
 from optcc.formula.definition import Definition, as_pair, definition_of
+from optcc.functions_given import is_function
 from optcc.pass_through import as_given
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
     from optcc.importers.foreign import as_shapes
 
     structure = tree.leaf_set.structure
-    flags = mask(as_given(as_shapes(b, tree if of is None else of))) if _is_callable(mask) else mask
+    flags = mask(as_given(as_shapes(b, tree if of is None else of))) if is_function(mask) else mask
     if not structure.num_leaves:
         flags = True  # the placeholder of `tree_map_params`, say, which the mask need not fit
     positions = jax.tree.unflatten(structure, range(structure.num_leaves))
@@ -92,9 +93,3 @@ def _other_keys(mask: Any, tree: Any) -> str:
             return f"Dict key mismatch: the mask has {list(mask)}, the parameters have {list(tree)}"
         return next(filter(None, (_other_keys(mask[key], tree[key]) for key in mask)), "")
     return ""
-
-
-def _is_callable(mask: Any) -> bool:
-    """A function, or a pytree of nothing but functions, as for instance a module with a call method."""
-    leaves = jax.tree.leaves(mask)
-    return bool(leaves) and callable(mask) and all(map(callable, leaves))

@@ -12,6 +12,7 @@ import numpy as np
 from optcc import base
 from optcc.errors import TreeMismatchError, did_you_mean, message
 from optcc.formula.definition import stateless, transformation
+from optcc.functions_given import is_function
 from optcc.matrix_views import MatrixView, MuonDimensionNumbers, Preconditioning, check_preconditioning
 from optcc.transforms.combining import chain
 from optcc.transforms.label_groups import partition
@@ -260,7 +261,7 @@ def _is_numbers(x: Any) -> bool:
 
 
 def _given(numbers: DimensionNumbers, params: base.PyTree) -> base.PyTree:
-    return numbers(params) if callable(numbers) else numbers
+    return numbers(params) if is_function(numbers) else numbers
 
 
 def _views(b: Builder, tree: Tree, numbers: DimensionNumbers) -> list[MatrixView]:

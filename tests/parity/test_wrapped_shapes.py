@@ -36,6 +36,7 @@ def by_rank(tree: Any) -> Any:
 WRAPPERS: dict[str, Wrapper] = {
     "flatten": optcc.flatten,
     "split": contrib.split_real_and_imaginary,
+    "split_masked": lambda tx: contrib.split_real_and_imaginary(optcc.masked(tx, matrices)),
     "flatten_masked_nothing": lambda tx: optcc.flatten(optcc.masked(tx, nothing)),
     "masked_nothing": lambda tx: optcc.masked(tx, nothing),
     "masked_flatten": lambda tx: optcc.masked(optcc.flatten(tx), matrices),

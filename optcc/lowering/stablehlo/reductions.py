@@ -12,6 +12,7 @@ from optcc.dialect import Combiner
 from optcc.dtypes import dtype_of
 from optcc.interpret.tree_ops import identity
 from optcc.lowering.backend import Tensor
+from optcc.lowering.stablehlo.ordering import order_after
 from optcc.lowering.stablehlo.scalar_ops import constant, tensor
 
 _COMBINE = {Combiner.ADD: hlo.add, Combiner.MAX: hlo.maximum, Combiner.MIN: hlo.minimum}
@@ -38,7 +39,14 @@ def total(kind: Combiner, type_: Attribute, column: Sequence[Tensor]) -> Tensor:
 
 
 def fold(values: Sequence[Tensor], kinds: Sequence[Combiner], type_: Attribute) -> list[Tensor]:
-    """Fold tensors of one shape and element type, each to a 0-d tensor."""
+    """Fold tensors of one shape and element type, each to a 0-d tensor.
+
+    A fold of one element is that element, in a form that hides where it comes from: XLA takes the root of a square for
+    the absolute value, which is another number where the square under- or overflows.
+    """
+    if ir.RankedTensorType(values[0].type).shape == [1] * ir.RankedTensorType(values[0].type).rank:
+        flat = [hlo.reshape(tensor([], type_), v) for v in values]
+        return [order_after([v], v)[0] for v in flat]
     dims = list(range(ir.RankedTensorType(values[0].type).rank))
     return [reduce([v], [k], type_, dims)[0] for v, k in zip(values, kinds, strict=True)]
 

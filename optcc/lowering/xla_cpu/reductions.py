@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo as hlo
@@ -10,6 +11,7 @@ from xdsl.ir import Attribute
 
 from optcc.dialect import Combiner
 from optcc.lowering.backend import Tensor
+from optcc.lowering.stablehlo import reductions
 from optcc.lowering.stablehlo.reductions import reduce
 from optcc.lowering.stablehlo.scalar_ops import tensor
 
@@ -24,6 +26,8 @@ def fold(values: Sequence[Tensor], kinds: Sequence[Combiner], type_: Attribute) 
     several operands at once stays in one loop, so all are done together, a single one twice.
     """
     shape = list(ir.RankedTensorType(values[0].type).shape)
+    if prod(shape) == 1:
+        return reductions.fold(values, kinds, type_)
     count = len(values)
     if count == 1:
         twin = hlo.OptimizationBarrierOp([values[0]]).results[0]
