@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from optcc.errors import ParamsError, did_you_mean, message
+from optcc.sizes import check_sizes
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-MAX_BYTES = 2**62
-"""Of one leaf; XLA aborts the process on sizes that overflow 64 bits."""
 
 
 def exists(file: str) -> bool:
@@ -30,6 +28,5 @@ def leaf(shape: Sequence[int], dtype: str, where: str) -> jax.ShapeDtypeStruct:
         hint = did_you_mean(dtype, DTYPES) or f"one of {', '.join(DTYPES)}"
         raise ParamsError(message(f"a parameter cannot be of dtype {dtype!r}", where, hint))
     result = jax.ShapeDtypeStruct(tuple(shape), jnp.dtype(dtype))
-    if math.prod(max(n, 1) for n in result.shape) * result.dtype.itemsize > MAX_BYTES:
-        raise ParamsError(message(f"the shape {list(shape)} is too large", where))
+    check_sizes([(where, result.shape)])
     return result

@@ -18,7 +18,7 @@ from optcc.interpret.pairs import check_matches
 from optcc.pass_through import set_apart, set_aside
 from optcc.passes import PIPELINES
 from optcc.passes.rewrite.state_slots import FROM_OPTAX, TO_OPTAX
-from optcc.program.arrays import shapes_of
+from optcc.program.arrays import leaf_table, shapes_of
 from optcc.program.build import grads_like
 from optcc.program.placement import Placement, check_packable
 from optcc.program.program import Program
@@ -29,6 +29,7 @@ from optcc.runtime.hyperparameters import Hyperparameters
 from optcc.runtime.inspection import Inspectable
 from optcc.runtime.packed_trees import Layout, PackedParams, PackedState, check_layout, check_layout_name, pack_tree
 from optcc.runtime.update_and_apply import both_of, update_and_apply
+from optcc.sizes import check_sizes
 from optcc.sums import offer
 from optcc.targets import target_of
 
@@ -57,6 +58,7 @@ class CompiledOptimizer(Inspectable):
         check_backend(backend)
         self.target = target_of(target) if target else None
         check_layout_name(layout)
+        check_sizes((f"params, leaf '{leaf.path}'", leaf.shape) for leaf in leaf_table(params))
         if isinstance(program, Definition):
             check_definition(program)
         self.backend, self.pipeline = backend, tuple(pipeline)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 from xdsl.utils.exceptions import PassFailedException
 
+import optcc
 from optcc.dialect import context
+from optcc.errors import ParamsError
 from optcc.passes import PASSES, run_passes
 from optcc.passes.analysis.functions import functions, return_of
 from optcc.passes.analysis.verify import OpError, verify_order
 from optcc.program.module_text import Chunk, SourceError
+from tests.cli.calls import error
 from tests.fuzz.checks import failure_of_text
 from tests.fuzz.files import HEADERS, damaged_file, damaged_params, failure_of_file, failure_of_params, npz
 from tests.fuzz.modules import module_text
@@ -148,3 +155,22 @@ def test_shrink() -> None:
     assert shrink(range(100), lambda part: {13, 77} <= set(part)) == [13, 77]
     text = "a\nb\nc %x d\ne\n"
     assert shrink_text(text, lambda part: "found" if "%x" in part else None, tokens_of) == "%x"
+
+
+@pytest.mark.parametrize("sizes", [(2**55, 2**55, 1), (2**60,) * 3, (2**62,)])
+def test_sizes(sizes: tuple[int, ...]) -> None:
+    """Leaves whose bytes or sums pass 2**63, in Python and on the command line: one error."""
+    shapes = [jax.ShapeDtypeStruct((n,), jnp.float32) for n in sizes]
+    with pytest.raises(ParamsError, match=r"at most 2\*\*56 elements"):
+        optcc.compile(optcc.adam(1e-3), shapes)
+    text = error("report", "adam(1e-3)", "--params", str([[n] for n in sizes]))
+    assert "at most 2**56 elements" in text
+
+
+def test_an_interrupt_during_imports() -> None:
+    code = (
+        "import sys\nclass Finder:\n  def find_spec(self, name, *_):\n    if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\nfrom optcc.cli import main\nmain()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
