@@ -41,7 +41,7 @@ def _header(found: Exploration, title: str) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
     return (
         f"<header><h1>{title}</h1><p>{len(report.sweeps)} sweeps over {report.parameters:,} parameters, {figure}</p>"
-        f"<p><code>{escape(found.command)}</code></p><p>{escape(versions)}</p>"
+        f"<p><code>{escape(found.command)}</code></p><p>{escape(versions)}, cache key {report.cache_key}</p>"
         "<p>Click a line: what comes from the same line of a formula is marked everywhere. "
         '<b id="marked"></b></p></header>'
     )

@@ -105,6 +105,14 @@ def compiled_program(definition: Definition, params: Any, updates: Any, extra_ar
     return _cached(definition, ("both", _key((params, updates, extra_args))), build)
 
 
+_FIXES = {
+    "state": "the state was made for other params, or under another library; call init(params) again, or move the "
+    "arrays over with jax.tree.unflatten(jax.tree.structure(init(params)), jax.tree.leaves(state))",
+    "params": "pass parameters as those compiled for, or call optcc.compile for these",
+}
+"""What to do about a pytree that does not fit; anything else is gradients."""
+
+
 def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes: bool) -> None:
     """Check that two pytrees of shapes have one structure and equal shapes, and dtypes if asked.
 
@@ -112,12 +120,7 @@ def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes:
     """
     if _fit(got, expected, dtypes):
         return
-    fix = (
-        "the state was made for other params, or under another library; call init(params) again, or move the arrays "
-        "over with jax.tree.unflatten(jax.tree.structure(init(params)), jax.tree.leaves(state))"
-        if what == "state"
-        else "pass gradients with the structure, shapes and dtypes of the parameters"
-    )
+    fix = _FIXES.get(what, "pass gradients with the structure, shapes and dtypes of the parameters")
     a, b = (dict(_by_path(tree)) for tree in (got, expected))
     for path in (*a, *b):
         if path not in b or path not in a:

@@ -167,3 +167,10 @@ def test_unknown_pass():
     )
     assert "malformed pipeline" in fails(optcc.PipelineError, lambda: parse_pipeline("rematerialize{factor"))
     assert "malformed pipeline" in fails(optcc.PipelineError, lambda: parse_pipeline("rematerialize{size=1}"))
+
+
+def test_parameters_that_do_not_fit() -> None:
+    compiled = optcc.compile(optcc.adam(0.1), PARAMS)
+    others = jax.tree.map(lambda x: jnp.zeros((7, 7)), PARAMS)
+    text = fails(optcc.TreeMismatchError, lambda: compiled.init(others))
+    assert "fix:   pass parameters as those compiled for, or call optcc.compile for these" in text

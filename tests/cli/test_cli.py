@@ -15,6 +15,7 @@ from rich.console import Console
 
 import optcc
 from optcc.cli import console, listing, output, progress
+from optcc.cli.app import app
 from optcc.passes import PASSES, usage
 from optcc.runtime.native import library
 from tests.cli.calls import EXPRESSION, STEP, TINY, error, optcc_, stdout
@@ -158,3 +159,24 @@ def test_error_has_no_traceback() -> None:
     assert (running.returncode, out) == (1, "")
     assert err.startswith("error: Unable to initialize backend 'none': ")
     assert err.endswith("\n  where: JAX\n  fix:   set JAX_PLATFORMS=cpu\n")
+
+
+@pytest.mark.parametrize(("words", "found"), [("optcc re", "plain,report"), ("optcc report --mea", "plain,--measure")])
+def test_completion(
+    words: str, found: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a shell asks for at a tab, as `_OPTCC_COMPLETE=bash_source optcc` sets it up."""
+    for name, value in {
+        "_OPTCC_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        app(prog_name="optcc")
+    assert ended.value.code == 0
+    assert found in capsys.readouterr().out.splitlines()
+
+
+def test_signatures_show_no_addresses() -> None:
+    assert " at 0x" not in stdout("list")

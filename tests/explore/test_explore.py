@@ -63,6 +63,7 @@ def test_page_is_whole(found: Exploration) -> None:
     assert {f"pass-{i}" for i in range(len(found.passes))} <= {link[1:] for link in links}
     assert "two leaves &lt;&amp;&gt;" in text
     assert "two leaves <" not in text
+    assert f"cache key {found.report.cache_key}<" in text
 
 
 def test_page_needs_no_network(found: Exploration) -> None:
