@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from optcc.base import OptState, Params, PyTree, Updates
 from optcc.compilation import compile as compile_optimizer
 from optcc.errors import OptccError, message
 
@@ -32,7 +33,7 @@ def needed(name: str, where: str) -> ModuleType:
         raise BenchError(message(f"{name} is not installed", where, f"pip install {name}")) from None
 
 
-def arrays_like(shapes: Any, seed: int) -> Any:
+def arrays_like(shapes: PyTree, seed: int) -> Any:
     """Random arrays in the shapes of a tree; on accelerators made there, since the largest are gigabytes."""
     if jax.default_backend() != "cpu":
         keys = jax.random.split(jax.random.key(seed), len(jax.tree.leaves(shapes)))
@@ -56,7 +57,7 @@ class Jax:
         return time.perf_counter() - start
 
 
-def ours(tx: Any, shapes: Any, backend: str, layout: str, loop: int = 0) -> tuple[Jax, float, Any, Any]:
+def ours(tx: Any, shapes: PyTree, backend: str, layout: str, loop: int = 0) -> tuple[Jax, float, Any, Any]:
     """optcc's step; the seconds from trace to executable, the executable, and the compiled optimizer.
 
     `layout` is `tree`, `state` (the state is packed), `all` (parameters and gradients, too) or `tiled` (all of them).
@@ -85,14 +86,14 @@ def ours(tx: Any, shapes: Any, backend: str, layout: str, loop: int = 0) -> tupl
     return Jax(make), seconds, executable, compiled
 
 
-def theirs(tx: Any, shapes: Any, loop: int = 0) -> tuple[Jax, float, Any]:
+def theirs(tx: Any, shapes: PyTree, loop: int = 0) -> tuple[Jax, float, Any]:
     """The step of a pair of Optax's, in the order of arguments in which each donated buffer meets its own result.
 
     Raises BenchError where Optax is not installed.
     """
     optax = needed("optax", "--against optax")
 
-    def step(params: Any, state: Any, grads: Any) -> Any:
+    def step(params: Params, state: OptState, grads: Updates) -> Any:
         updates, state = tx.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
@@ -118,16 +119,16 @@ def _looped(step: Any, loop: int) -> Any:
     if not loop:
         return step
 
-    def run(params: Any, state: Any, grads: Any) -> Any:
+    def run(params: Params, state: OptState, grads: Updates) -> Any:
         return jax.lax.fori_loop(0, loop, lambda i, carry: step(*carry, grads), (params, state))
 
     return jax.jit(run, donate_argnums=(0, 1))
 
 
-def returning(shapes: Any, arrays: int) -> Jax:
+def returning(shapes: PyTree, arrays: int) -> Jax:
     """The price of buffers: a jitted call that returns its donated parameters and as many states, and has gradients."""
 
-    def run(params: Any, state: Any, grads: Any) -> Any:
+    def run(params: Params, state: OptState, grads: Updates) -> Any:
         del grads
         return params, state
 
@@ -146,7 +147,7 @@ class Torch:
         self.place = {"device": device, "form": form}
         self.process = subprocess.Popen([python, worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def setup(self, chain: str, shapes: Any) -> str:
+    def setup(self, chain: str, shapes: PyTree) -> str:
         """Make parameters and gradients; PyTorch's version."""
         sizes = [list(x.shape) for x in jax.tree.leaves(shapes)]
         return self._ask({"setup": {"chain": chain, "sizes": sizes, **self.place}})["torch"]

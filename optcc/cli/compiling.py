@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from optcc.base import PyTree
 from optcc.cli.options import pipeline_option
 from optcc.errors import OptccError, message
 
@@ -157,7 +158,7 @@ def optimizer_or_module(source: str) -> Callable[..., CompiledOptimizer]:
 
     _, text = read_text(source)
 
-    def make(shapes: Any, *, examples: int, layout: str = "tree", **options: Any) -> CompiledOptimizer:
+    def make(shapes: PyTree, *, examples: int, layout: str = "tree", **options: Any) -> CompiledOptimizer:
         del examples
         if layout != "tree":
             raise CompileError(message("the layout of a module is in its slots", "--layout", "leave --layout out"))
@@ -166,7 +167,7 @@ def optimizer_or_module(source: str) -> Callable[..., CompiledOptimizer]:
     return make
 
 
-def wide_enough(shapes: Any) -> AbstractContextManager[Any]:
+def wide_enough(shapes: PyTree) -> AbstractContextManager[Any]:
     """64-bit types in JAX for as long as needed, for parameters that are float64."""
     import jax
 
@@ -174,7 +175,7 @@ def wide_enough(shapes: Any) -> AbstractContextManager[Any]:
     return jax.enable_x64(True) if wide else nullcontext()
 
 
-def _parameters_of(tx: GradientTransformation, shapes: Any) -> Any:
+def _parameters_of(tx: GradientTransformation, shapes: PyTree) -> Any:
     """The parameters that an optimizer takes: those given, or for lookahead fast and slow ones."""
     from optcc.base import LookaheadParams
     from optcc.formula.definition import Definition, definition_of
@@ -185,7 +186,7 @@ def _parameters_of(tx: GradientTransformation, shapes: Any) -> Any:
     return LookaheadParams.init_synced(shapes) if has_lookahead(definition_of(tx)) else shapes
 
 
-def _build(tx: GradientTransformation, shapes: Any, **options: Any) -> CompiledOptimizer:
+def _build(tx: GradientTransformation, shapes: PyTree, **options: Any) -> CompiledOptimizer:
     from optcc import compilation
 
     compiled = as_user_error(lambda: compilation.compile(tx, shapes, **options))

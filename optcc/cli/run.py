@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optcc.base import PyTree
 from optcc.cli.compiling import Source, backend_option, hyper_option, params_option, step_pipeline_option, wide_enough
 from optcc.cli.options import PipelineCommand
 
@@ -46,7 +47,7 @@ def _runs(compiled: CompiledOptimizer, steps: int, seed: int) -> Any:
 
     rng = np.random.default_rng(seed)
 
-    def random(tree: Any) -> Any:
+    def random(tree: PyTree) -> Any:
         return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), tree)
 
     shapes = compiled.params
@@ -76,7 +77,7 @@ def _step(compiled: CompiledOptimizer, number: int, values: Any) -> bool:
     return worst <= 1.0 and all((a == b).all() for a, b in pairs if not jnp.issubdtype(a.dtype, jnp.inexact))
 
 
-def _difference(got: Any, expected: Any) -> float:
+def _difference(got: PyTree, expected: PyTree) -> float:
     """The largest difference of two arrays, relative to the largest number of the second; NaN for NaN is none."""
     import numpy as np
 

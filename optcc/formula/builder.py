@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import FloatAttr, f64
 from xdsl.ir import Attribute, Block, SSAValue
 
 from optcc import base
+from optcc.base import OptState, PyTree
 from optcc.dialect import CallOp, HyperOp, KeyType, TreeType
 from optcc.dtypes import default_float, type_of
 from optcc.errors import message
@@ -87,7 +88,9 @@ class Builder(TreeEmitter):
 
     # Where we are in the chain
 
-    def apply(self, index: int | str | None, definition: Definition, updates: Tree, state: Any, params: Tree | None):
+    def apply(
+        self, index: int | str | None, definition: Definition, updates: Tree, state: OptState, params: Tree | None
+    ):
         """Emit the update of a child of a combinator, its hyperparameters named by `index`, or by its label."""
         with self._scope(index, definition):
             self._check_passed(definition, updates)
@@ -99,7 +102,7 @@ class Builder(TreeEmitter):
             self._check_passed(definition, params)
             return definition.init(self, params)
 
-    def _check_passed(self, definition: Definition, tree: Any) -> None:
+    def _check_passed(self, definition: Definition, tree: PyTree) -> None:
         """Check that a transformation need not compute with a leaf that is no float. Raises TypeError."""
         if definition.passes_through:
             return

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optcc import base
+from optcc.base import Params, Updates
 
 if TYPE_CHECKING:
     from optcc.formula.builder import Builder
@@ -93,11 +94,11 @@ def stateless(
     `passes_through` says that it computes with no leaf, so that any may pass through.
     """
 
-    def init(b: Builder, params: Any) -> Any:
+    def init(b: Builder, params: Params) -> Any:
         del b, params
         return state()
 
-    def wrapped(b: Builder, updates: Any, old: Any, params: Any, **values: Any) -> Any:
+    def wrapped(b: Builder, updates: Updates, old: Any, params: Params, **values: Any) -> Any:
         return update(b, updates, params, **values), old
 
     return as_pair(Definition(name, init, wrapped, hypers, passes_through=passes_through))

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jax.extend import core as jex_core
 
 from optcc import base
+from optcc.base import Params
 
 CALLS = frozenset({"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint"})
 
@@ -142,7 +143,7 @@ class Inliner:
         return array
 
     def _append(
-        self, name: str, params: Any, given: Sequence[Atom], avals: Sequence[Any], bind: Any, eqn: Any
+        self, name: str, params: Params, given: Sequence[Atom], avals: Sequence[Any], bind: Any, eqn: Any
     ) -> list[Array]:
         results = [self.new(aval) for aval in avals]
         source = *self._around, eqn.source_info

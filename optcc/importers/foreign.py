@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from optcc import base
+from optcc.base import PyTree
 from optcc.dtypes import name_of
 from optcc.errors import message
 from optcc.formula.definition import Definition
@@ -165,12 +166,12 @@ def _from_arrays(b: Builder, tree: Tree, result: Any) -> Tree:
     return tree if extent == b.ELEMENTS else b.reshape(tree, leaf_set, extent)
 
 
-def _slots(b: Builder, params: Tree, shapes: Any) -> list[ForeignSlot]:
+def _slots(b: Builder, params: Tree, shapes: PyTree) -> list[ForeignSlot]:
     leaf_set = params.leaf_set
     return foreign_slots(shapes, leaf_set.structure, leaf_set.leaves, b.leaf_sets.shapes(leaf_set))
 
 
-def _result(b: Builder, like: GroupedLeaves, slot: ForeignSlot, arrays: Sequence[Any]) -> Result:
+def _result(b: Builder, like: GroupedLeaves, slot: ForeignSlot, arrays: Sequence[jax.Array]) -> Result:
     _check_no_keys([arrays[i] for i in slot.places], slot)
     dtype = np.dtype(arrays[slot.places[0]].dtype)
     if slot.other:
@@ -182,7 +183,7 @@ def _result(b: Builder, like: GroupedLeaves, slot: ForeignSlot, arrays: Sequence
     return leaf_set, dict.fromkeys(leaf_set.groups, dtype), b.PER_LEAF if slot.per_leaf else b.ELEMENTS
 
 
-def _check_no_keys(arrays: Sequence[Any], slot: ForeignSlot) -> None:
+def _check_no_keys(arrays: Sequence[jax.Array], slot: ForeignSlot) -> None:
     """Raises TypeError for typed keys."""
     for array in arrays:
         if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from xdsl.ir import Block, SSAValue
 
+from optcc.base import Params
 from optcc.dtypes import compute_dtype, dtype_of, type_of
 from optcc.formula import scalar_code
 
@@ -74,7 +75,7 @@ def emit_primitive(block: Block, name: str, parameter: Any, args: Sequence[SSAVa
     return result
 
 
-def parameter_of(name: str, params: Any) -> Any:
+def parameter_of(name: str, params: Params) -> Any:
     """What of an elementwise equation's parameters changes its meaning. Raises NotImportedError."""
     match name:
         case "integer_pow":

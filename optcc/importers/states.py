@@ -9,7 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from optcc.base import OptState
 from optcc.dtypes import name_of
+from optcc.program.arrays import PyTreeDef
 
 Shape = tuple[int, ...]
 
@@ -29,7 +31,9 @@ class ForeignSlot:
     other: bool = False
 
 
-def foreign_slots(state: Any, structure: Any, indices: Sequence[int], shapes: Sequence[Shape]) -> list[ForeignSlot]:
+def foreign_slots(
+    state: OptState, structure: PyTreeDef, indices: Sequence[int], shapes: Sequence[Shape]
+) -> list[ForeignSlot]:
     """The slots of a state, a pytree of shapes and dtypes.
 
     `structure` is the pytree of the parameters, `indices` has the number of each of its leaves, `shapes` their shapes.
@@ -60,7 +64,7 @@ def foreign_slots(state: Any, structure: Any, indices: Sequence[int], shapes: Se
     return slots
 
 
-def _lanes(part: Any, structure: Any, shapes: Sequence[Shape]) -> dict[int, Any] | None:
+def _lanes(part: Any, structure: PyTreeDef, shapes: Sequence[Shape]) -> dict[int, Any] | None:
     """The arrays of a part of a state by the leaf they belong to; None if it is not like the parameters."""
     below = _below(part, structure)
     if below is None or len(below) != len(shapes):
@@ -76,7 +80,7 @@ def _lanes(part: Any, structure: Any, shapes: Sequence[Shape]) -> dict[int, Any]
     return found if found and (whole or all(x.shape == () for x in found.values())) else None
 
 
-def _below(part: Any, structure: Any) -> Sequence[Any] | None:
+def _below(part: Any, structure: PyTreeDef) -> Sequence[Any] | None:
     """What a part of a state has for each leaf, in the structure of the parameters or as a list."""
     try:
         return structure.flatten_up_to(part)

@@ -34,8 +34,8 @@ def is_direct(*trees: Any) -> bool:
 
 def initial_arrays(
     function: Function,
-    params: Sequence[Any],
-    hypers: Sequence[Any] = (),
+    params: Sequence[jax.Array],
+    hypers: Sequence[jax.Array] = (),
     shardings: Sequence[Any] | None = None,
 ) -> list[Any]:
     """The flat arrays of the state that `@init` makes from those of the parameters, all of them new.
@@ -78,7 +78,7 @@ def _number(x: Any) -> bytes | None:
     return x.ravel()[:1].tobytes() if is_view else None
 
 
-def _homes(function: Function, params: Sequence[Any]) -> dict[Any, Any]:
+def _homes(function: Function, params: Sequence[jax.Array]) -> dict[Any, Any]:
     """Where the parameter of each leaf is, by path and shape; those that JAX may move freely are left out."""
     bindings = function.signature.inputs
     found: dict[Any, Any] = {}
@@ -100,7 +100,7 @@ def _leaves(op: FuncOp, bindings: Sequence[Binding], types: Iterable[Attribute])
     return found
 
 
-def _put(arrays: Sequence[Any], homes: Sequence[Any]) -> list[Any]:
+def _put(arrays: Sequence[jax.Array], homes: Sequence[Any]) -> list[Any]:
     """Arrays on the devices, each at its home if it has one."""
     made = [np.array(x) if isinstance(x, np.generic | np.ndarray) else x for x in map(_materialized, arrays)]
     settled = [i for i, home in enumerate(homes) if home is not None]
@@ -119,7 +119,7 @@ def _materialized(x: Any) -> Any:
     return np.zeros(x.shape, x.dtype) if zeros else x
 
 
-def own_arrays(arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+def own_arrays(arrays: Sequence[jax.Array], others: Sequence[Any]) -> list[Any]:
     """Arrays none of which is one of the others, such as parameters, and none twice, so that all may be donated."""
     taken = {id(x) for x in others}
     out: list[Any] = []

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import jax
 import jax.numpy as jnp
 
+from optcc.base import OptState, Params, PyTree, Updates
 from optcc.dialect import Role
 from optcc.dtypes import default_float
 from optcc.errors import TreeMismatchError, message
@@ -26,7 +27,7 @@ from optcc.program.state import StateLayout
 _PROGRAMS: WeakKeyDictionary[Definition, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
-def interpret(function: Function, trees: Mapping[Role, Any]) -> dict[Role, Any]:
+def interpret(function: Function, trees: Mapping[Role, PyTree]) -> dict[Role, Any]:
     """Interpret a function, before hyperparameters are lifted, on the caller's pytrees; its results by role."""
     flat = [jnp.asarray(x) for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
     program, signature = function.program, function.signature
@@ -41,7 +42,7 @@ def interpret(function: Function, trees: Mapping[Role, Any]) -> dict[Role, Any]:
     return function.trees(signature.data_to_keys([jnp.asarray(x) for x in signature.results(results)]))
 
 
-def interpret_init(definition: Definition, params: Any) -> Any:
+def interpret_init(definition: Definition, params: Params) -> Any:
     """The initial state for `params`."""
     params = set_aside(params)
     program, _ = init_program(definition, shapes_of(params))
@@ -51,7 +52,9 @@ def interpret_init(definition: Definition, params: Any) -> Any:
     return program.init.trees(initial_arrays(program.init, jax.tree.leaves(params)))[Role.STATE]
 
 
-def interpret_update(definition: Definition, updates: Any, state: Any, params: Any, extra_args: dict[str, Any]) -> Any:
+def interpret_update(
+    definition: Definition, updates: Updates, state: OptState, params: Params, extra_args: dict[str, Any]
+) -> Any:
     """New updates and new state."""
     extra, functions = split_functions(relevant_extra_args(definition, extra_args))
     updates, params, aside = set_apart(updates, params)
@@ -62,17 +65,17 @@ def interpret_update(definition: Definition, updates: Any, state: Any, params: A
     return aside.with_updates(found[Role.UPDATES], program.zeroed), found[Role.STATE]
 
 
-def init_program(definition: Definition, params: Any) -> tuple[Program, StateLayout]:
+def init_program(definition: Definition, params: Params) -> tuple[Program, StateLayout]:
     """The `init` program for a pytree of shapes and dtypes, from the cache if it was built before."""
     return _cached(definition, ("init", _key(params)), lambda: build_init(definition, params))
 
 
 def update_program(
     definition: Definition,
-    updates: Any,
-    state: Any,
-    params: Any,
-    extra_args: Any = None,
+    updates: Updates,
+    state: OptState,
+    params: Params,
+    extra_args: PyTree = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Program:
     """The `update` program for pytrees of shapes and dtypes, checked against each other.
@@ -96,7 +99,7 @@ def update_program(
     return _cached(definition, ("update", _key((updates, state, params, extra_args))), build)
 
 
-def compiled_program(definition: Definition, params: Any, updates: Any, extra_args: Any = None) -> Program:
+def compiled_program(definition: Definition, params: Params, updates: Updates, extra_args: PyTree = None) -> Program:
     """The program with `@init` and `@update` for parameters, gradients and extra arguments, cached."""
 
     def build() -> Program:
@@ -113,7 +116,7 @@ _FIXES = {
 """What to do about a pytree that does not fit; anything else is gradients."""
 
 
-def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes: bool) -> None:
+def check_matches(got: PyTree, expected: PyTree, what: str, reference: str, *, dtypes: bool) -> None:
     """Check that two pytrees of shapes have one structure and equal shapes, and dtypes if asked.
 
     Raises TreeMismatchError that names the first leaf where they differ.
@@ -146,7 +149,7 @@ def check_matches(got: Any, expected: Any, what: str, reference: str, *, dtypes:
         )
 
 
-def _fit(got: Any, expected: Any, dtypes: bool) -> bool:
+def _fit(got: PyTree, expected: PyTree, dtypes: bool) -> bool:
     """Whether two pytrees of shapes match; the paths, which cost more, are for the error only.
 
     Without a leaf any containers do: `{}` may stand for the state of what keeps none.
@@ -165,7 +168,7 @@ def _same(x: Any, y: Any, dtypes: bool) -> bool:
     return x.shape == y.shape and (not dtypes or x.dtype == y.dtype)
 
 
-def _by_path(tree: Any) -> list[tuple[str, Any]]:
+def _by_path(tree: PyTree) -> list[tuple[str, Any]]:
     return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
 
 
@@ -186,7 +189,7 @@ def uses_extra_args(definition: Definition) -> bool:
     return definition.uses_extra_args or any(map(uses_extra_args, definition.children))
 
 
-def _key(shapes: Any) -> Hashable:
+def _key(shapes: PyTree) -> Hashable:
     leaves, structure = jax.tree.flatten(shapes)
     passed = tuple(leaf.described for leaf in passed_leaves(shapes))
     return structure, tuple((x.shape, x.dtype) for x in leaves), passed, default_float()

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from optcc.base import PyTree
 from optcc.errors import ParamsError, message
 from optcc.user_code import UserCodeError, guarded, import_attribute, running_user_code
 
@@ -50,7 +51,7 @@ def _leaf_shape(where: str, path: Any, leaf: Any) -> jax.ShapeDtypeStruct:
         raise ParamsError(message(f"no parameter: {error}", f"{where}{jax.tree_util.keystr(path)}")) from None
 
 
-def _all_arrays(tree: Any) -> bool:
+def _all_arrays(tree: PyTree) -> bool:
     leaves = jax.tree.leaves(tree)
     return bool(leaves) and all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
 

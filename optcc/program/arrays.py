@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from optcc.base import PyTree
 from optcc.dialect import Leaf
 
 Shape = jax.ShapeDtypeStruct
@@ -32,12 +33,12 @@ def is_key(x: Any) -> bool:
     return dtype is not None and not isinstance(dtype, np.dtype) and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
-def keys_to_data(arrays: Sequence[Any]) -> list[Any]:
+def keys_to_data(arrays: Sequence[jax.Array]) -> list[Any]:
     """Arrays as the IR's functions take them: of keys, the data."""
     return [jax.random.key_data(x) if is_key(x) else x for x in arrays]
 
 
-def data_shapes(tree: Any) -> list[Shape]:
+def data_shapes(tree: PyTree) -> list[Shape]:
     """Shapes and dtypes of the `physical` arrays of a pytree of shapes and dtypes."""
     # Only keys are traced: for thousands of leaves that takes long.
     return [jax.eval_shape(jax.random.key_data, x) if is_key(x) else x for x in jax.tree.leaves(tree)]
@@ -48,7 +49,7 @@ def path_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def leaf_table(tree: Any) -> list[Leaf]:
+def leaf_table(tree: PyTree) -> list[Leaf]:
     """Path and shape of every leaf of a pytree of arrays; paths that would coincide get their position appended."""
     leaves, structure = jax.tree.flatten(tree)
     return [Leaf(path, tuple(x.shape)) for path, x in zip(leaf_paths(structure), leaves, strict=True)]
@@ -65,7 +66,7 @@ def leaf_paths(structure: Any) -> tuple[str, ...]:
     return tuple(unique)
 
 
-def shapes_of(tree: Any) -> Any:
+def shapes_of(tree: PyTree) -> Any:
     """The pytree of shapes and dtypes of a pytree of arrays or Python numbers."""
     return jax.tree.map(shape_of, tree)
 

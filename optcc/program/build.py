@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
-from optcc.base import LookaheadParams
+from optcc.base import LookaheadParams, OptState, Params, PyTree, Updates
 from optcc.dialect import Extent, KeyType, Role, Slot, TreeType, set_signature
 from optcc.dtypes import name_of, type_of
 from optcc.errors import message
@@ -34,19 +34,19 @@ Apart = tuple[frozenset[int], ...]
 """Sets of leaves that share no group with the rest."""
 
 
-def fast_of(params: Any) -> Any:
+def fast_of(params: Params) -> Any:
     """The parameters that gradients are taken with respect to: the fast ones of `LookaheadParams`."""
     return params.fast if isinstance(params, LookaheadParams) else params
 
 
-def params_like(definition: Definition, updates: Any) -> Any:
+def params_like(definition: Definition, updates: Updates) -> Any:
     """The shapes of the parameters that go with updates: without the axis of examples, if there is one."""
     if not takes_examples(definition):
         return updates
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), updates)
 
 
-def grads_like(definition: Definition, params: Any, examples: int) -> Any:
+def grads_like(definition: Definition, params: Params, examples: int) -> Any:
     """The shapes of the gradients that go with parameters; the inverse of `params_like`."""
     like = fast_of(params)
     if not takes_examples(definition):
@@ -60,7 +60,7 @@ def takes_examples(definition: Definition) -> bool:
 
 
 def build_init(
-    definition: Definition, params: Any, within: _Module | None = None, signatures: Signatures | None = None
+    definition: Definition, params: Params, within: _Module | None = None, signatures: Signatures | None = None
 ) -> tuple[Program, StateLayout]:
     """A program with `@init`, which makes the initial state, and the layout of that state.
 
@@ -84,9 +84,9 @@ def build_init(
 def build_update(
     definition: Definition,
     layout: StateLayout,
-    updates: Any,
-    state: Any,
-    params: Any | None = None,
+    updates: Updates,
+    state: OptState,
+    params: Params | None = None,
     extra_args: Any | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Program:
@@ -99,7 +99,7 @@ def build_update(
     return _with_groups_apart(lambda apart: _build_update(given, apart, _Module()))
 
 
-def build_program(definition: Definition, params: Any, updates: Any, extra_args: Any | None = None) -> Program:
+def build_program(definition: Definition, params: Params, updates: Updates, extra_args: Any | None = None) -> Program:
     """A program with `@init` and `@update` for parameters, gradients and extra arguments, pytrees of shapes and dtypes.
 
     In both functions the same leaves form a group, so that a pass finds each slot of the state in both.
@@ -265,7 +265,7 @@ class _Function:
         self.outputs: list[Slot] = []
         self.values: list[SSAValue] = []
 
-    def params_argument(self, params: Any, root: GroupedLeaves, dtypes: Dtypes) -> Any:
+    def params_argument(self, params: Params, root: GroupedLeaves, dtypes: Dtypes) -> Any:
         """The parameters: a tree, or the two of `LookaheadParams`."""
         if not isinstance(params, LookaheadParams):
             return self.tree_argument(Slot(Role.PARAMS), root, dtypes)
@@ -276,7 +276,7 @@ class _Function:
         )
         return LookaheadParams(*trees)
 
-    def extra_arguments(self, extra_args: Any) -> dict[str, Tree] | None:
+    def extra_arguments(self, extra_args: PyTree) -> dict[str, Tree] | None:
         """The extra arguments, each a tree over leaves of its own, in the order in which JAX flattens them."""
         if extra_args is None:
             return None
@@ -289,7 +289,7 @@ class _Function:
             start = places.stop
         return {name: made[name] for name in extra_args}
 
-    def updates_result(self, updates: Any, root: GroupedLeaves) -> PyTreeDef:
+    def updates_result(self, updates: Updates, root: GroupedLeaves) -> PyTreeDef:
         """Return the updates, which have the structure of the parameters, but for a measurement; their structure."""
         if not isinstance(updates, LookaheadParams):
             self.result(Role.UPDATES, (), updates, range(len(updates.leaf_set.leaves)))
@@ -384,7 +384,7 @@ def _dtypes_of_leaves(root: str, layout: StateLayout, arrays: Sequence[Sequence[
     return found
 
 
-def _check_floats(tree: Any, what: str) -> list[np.dtype]:
+def _check_floats(tree: PyTree, what: str) -> list[np.dtype]:
     leaves = jax.tree.leaves(tree)
     for i, x in enumerate(leaves):
         if not jnp.issubdtype(x.dtype, jnp.inexact):

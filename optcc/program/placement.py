@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import jax
 from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from xdsl.ir import SSAValue
 
+from optcc.base import Params, PyTree
 from optcc.dialect import Role, TreeType, leaf_set
 from optcc.dialect.interfaces import MovesValues, Regroups
 from optcc.errors import ShardingError, message
@@ -67,7 +68,7 @@ def partition_spec(spec: Spec) -> PartitionSpec:
     return PartitionSpec(*entries)
 
 
-def placement_of(tree: Any) -> Placement | None:
+def placement_of(tree: PyTree) -> Placement | None:
     """The placement of a pytree of arrays or shapes and dtypes; None unless all have shardings of one mesh.
 
     A mesh of one device is none, and so is memory other than the device's own.
@@ -103,7 +104,7 @@ def _spec(given: PartitionSpec, rank: int) -> Spec | None:
     return tuple(() if e is None else (e,) if isinstance(e, str) else tuple(map(str, e)) for e in entries)
 
 
-def with_sharded_state(placement: Placement | None, axis: str, params: Any) -> Placement:
+def with_sharded_state(placement: Placement | None, axis: str, params: Params) -> Placement:
     """The placement whose state is split over one more axis of the mesh, each leaf along its first axis that fits.
 
     A leaf without such an axis, or split over it already, stays as it is. Raises ShardingError for parameters that are
@@ -128,7 +129,7 @@ def _split_once_more(spec: Spec, shape: Sequence[int], axis: str, sizes: Mapping
     return spec
 
 
-def check_packable(placement: Placement | None, layout: str, params: Any) -> None:
+def check_packable(placement: Placement | None, layout: str, params: Params) -> None:
     """Raises ShardingError for parameters that are not all sharded alike: one array holds leaves of all of them."""
     if placement is None or not placement.is_split or layout not in ("packed", "tiled"):
         return

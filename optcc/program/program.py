@@ -99,7 +99,9 @@ class Function:
         given = program.structures.get(role, jax.tree.structure(None))
         return program.returned.get(role, given) if results else given
 
-    def trees(self, arrays: Sequence[Any], packed: Callable[[Role, list[Any]], Any] | None = None) -> dict[Role, Any]:
+    def trees(
+        self, arrays: Sequence[jax.Array], packed: Callable[[Role, list[Any]], Any] | None = None
+    ) -> dict[Role, Any]:
         """The caller's pytrees of the results, from flat arrays; None for a role that is not returned.
 
         `packed` makes the pytree of a role that is returned packed.

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from optcc.base import OptState
 from optcc.formula.values import GroupedLeaves, Key, Scalar, Scattered, Tree, Zipped
 from optcc.program.arrays import PyTreeDef, path_name
 
@@ -28,7 +29,7 @@ class StateSlot:
 class StateLayout:
     """The layout of a state, a pytree of builder values as a definition's `init` or `update` makes it."""
 
-    def __init__(self, state: Any) -> None:
+    def __init__(self, state: OptState) -> None:
         pairs, self.structure = jax.tree_util.tree_flatten_with_path(state, is_leaf=_is_value)
         self._values = [value for _, value in pairs]
         named: list[tuple[tuple[str, ...], Value]] = []
@@ -57,7 +58,7 @@ class StateLayout:
         """The pytree of the state's arrays."""
         return jax.tree.structure(self.fill([[0] * len(slot.positions) for slot in self.slots]))
 
-    def arrays(self, state: Any) -> list[list[Any]]:
+    def arrays(self, state: OptState) -> list[list[Any]]:
         """The arrays of each slot, from a state of this structure."""
         leaves = jax.tree.leaves(state)
         return [[leaves[i] for i in slot.positions] for slot in self.slots]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 ALIGNMENT = 16
@@ -69,7 +70,7 @@ class Packing:
         ends = [*(self.offsets[i] for i in order[1:]), self.size]
         return [(i, self.sizes[i], end - self.offsets[i] - self.sizes[i]) for i, end in zip(order, ends, strict=True)]
 
-    def pack(self, arrays: Sequence[Any]) -> Any:
+    def pack(self, arrays: Sequence[jax.Array]) -> Any:
         """The buffer with these arrays; what is between them is 0."""
         pieces: list[Any] = []
         for i, _, gap in self.pieces:
@@ -79,7 +80,7 @@ class Packing:
             pieces.append(jnp.reshape(piece, (-1, TILE)) if self.is_tiled else piece)
         return jnp.concatenate(pieces) if pieces else jnp.zeros(self.array_shape)
 
-    def unpack(self, buffer: Any) -> list[Any]:
+    def unpack(self, buffer: jax.Array) -> list[Any]:
         """The arrays in a buffer."""
         row = TILE if self.is_tiled else 1
         starts = zip(self.shapes, self.sizes, self.offsets, strict=True)

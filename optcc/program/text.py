@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 from xdsl.ir import Operation
 
+from optcc.base import Params
 from optcc.dialect import Role, calls_in, hypers_in
 from optcc.errors import TreeMismatchError, message
 from optcc.program.arrays import leaf_paths
@@ -15,7 +14,7 @@ from optcc.program.program import Program
 from optcc.program.signature import Signature
 
 
-def program_of_text(text: str, params: Any, name: str = "module") -> Program:
+def program_of_text(text: str, params: Params, name: str = "module") -> Program:
     """The program of a module with `@init` and `@update`; its state is a tuple of arrays in the order of their places.
 
     `params` is a pytree of shapes and dtypes. Raises SourceError for text that is no valid module, ValueError for one
@@ -36,7 +35,7 @@ def program_of_text(text: str, params: Any, name: str = "module") -> Program:
     return Program(module, {Role.PARAMS: structure, Role.UPDATES: structure, Role.STATE: state})
 
 
-def _check_params(signature: Signature, params: Any) -> None:
+def _check_params(signature: Signature, params: Params) -> None:
     """Raises TreeMismatchError that names the first parameter that the module has otherwise."""
     expected, given = signature.shapes(Role.PARAMS), jax.tree.leaves(params)
     fix = "give the parameters that the module was made for"

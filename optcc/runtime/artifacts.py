@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding
 from xdsl.passes import ModulePass
 from xdsl.traits import SymbolTable
 
+from optcc.base import OptState, Params, PyTree, Updates
 from optcc.dialect import Role, Storage
 from optcc.errors import ShardingError, TreeMismatchError, message
 from optcc.formula.definition import Definition
@@ -132,7 +133,7 @@ class Artifacts(Variants):
 
     # Functions that run
 
-    def init(self, params: Sequence[Any], hypers: Hyperparameters) -> Any:
+    def init(self, params: Sequence[jax.Array], hypers: Hyperparameters) -> Any:
         """The initial state, from the leaves of the parameters: made directly, or within a trace as a program."""
         function = self._packed_init
         arrays = hypers.arrays(function)
@@ -158,7 +159,7 @@ class Artifacts(Variants):
         """`@init`, whose result is packed where states are."""
         return packed_function(self.init_function, [Role.STATE] if self.packs_state else [], self.storage)
 
-    def convert(self, name: str, state: Any) -> Any:
+    def convert(self, name: str, state: OptState) -> Any:
         """A state after `@from_optax` or `@to_optax`, which a pass that changes the state adds; else as it is."""
         if SymbolTable.lookup_symbol(self.final.module, name) is None:
             return state
@@ -191,7 +192,7 @@ class Artifacts(Variants):
         except ShardingError as error:
             return str(error).replace("\n  where: ", ", ")
 
-    def for_arrays(self, params: Any, state: Any) -> Artifacts:
+    def for_arrays(self, params: Params, state: OptState) -> Artifacts:
         """What is made for where arrays are. Within a trace that is not known, and is what was compiled for."""
         leaves = jax.tree.leaves(params)
         if leaves and isinstance(leaves[0], Tracer):
@@ -200,7 +201,7 @@ class Artifacts(Variants):
         made = self.on(self._placement_of(leaves))
         return made if made.placement is None or made.packs_state or lies_as(state, made.kept) else self.on(None)
 
-    def _placement_of(self, params: Sequence[Any]) -> Placement | None:
+    def _placement_of(self, params: Sequence[jax.Array]) -> Placement | None:
         """Where parameters are: mostly where those are that were compiled for."""
         if not params or not isinstance(getattr(params[0], "sharding", None), NamedSharding):
             return None
@@ -216,7 +217,7 @@ class Artifacts(Variants):
         return self.shardings(self.placement) or []
 
     def run_step(
-        self, grads: Any, state: Any, params: Any, hypers: Hyperparameters, extra: Any, *, donate: bool
+        self, grads: Updates, state: OptState, params: Params, hypers: Hyperparameters, extra: PyTree, *, donate: bool
     ) -> Any:
         """A step, in the dtypes of the gradients. Raises TreeMismatchError and DonationError.
 
@@ -241,7 +242,9 @@ class Artifacts(Variants):
         params, state = self._run_step(grads, state, params, hypers, extra, donate)
         return aside.with_params(params, self.final.zeroed), state
 
-    def _run_step(self, grads: Any, state: Any, params: Any, hypers: Hyperparameters, extra: Any, donate: bool) -> Any:
+    def _run_step(
+        self, grads: Updates, state: OptState, params: Params, hypers: Hyperparameters, extra: PyTree, donate: bool
+    ) -> Any:
         """To compare dtypes would cost every step some microseconds, so the step of the last dtypes is tried first."""
         packed = isinstance(grads, Packed), isinstance(state, Packed), isinstance(params, Packed)
 
@@ -257,12 +260,12 @@ class Artifacts(Variants):
         self._latest = made
         return run(made)
 
-    def interpret_step(self, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
+    def interpret_step(self, trees: Mapping[Role, PyTree], hypers: Sequence[jax.Array]) -> dict[Role, Any]:
         """What a step gives, from the reference interpreter. Raises TreeMismatchError."""
         packed = (isinstance(trees[role], Packed) for role in (Role.UPDATES, Role.STATE, Role.PARAMS))
         return interpret(self.step_function(*packed), trees, hypers)
 
-    def update(self, with_params: bool, extra: Any) -> tuple[BoundFunction | OnMesh, Function]:
+    def update(self, with_params: bool, extra: PyTree) -> tuple[BoundFunction | OnMesh, Function]:
         """`@update` with or without parameters, and with extra arguments: what runs, and whose numbers it takes.
 
         Raises TypeError for a program that was given as a module, which has a step only.

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from optcc.base import OptState, Params, PyTree, Updates
 from optcc.dialect import Role, leaf_tables
 from optcc.errors import message
 from optcc.formula.definition import Definition
@@ -88,7 +89,7 @@ def key_of(function: Function) -> Any:
 def jit_init(bound: BoundFunction) -> Any:
     """The jitted initial state, of the leaves of the parameters and of hyperparameters."""
 
-    def optcc_init(params: Any, hypers: Any) -> Any:
+    def optcc_init(params: Params, hypers: Any) -> Any:
         arrays = own_arrays([jnp.asarray(x) for x in bound.interpret(*keys_to_data(params), *hypers)], params)
         return trees_of(bound.function, bound.function.signature.data_to_keys(arrays))[Role.STATE]
 
@@ -101,7 +102,7 @@ def jit_step(bound: BoundFunction | OnMesh, *, donate: bool) -> Any:
     like = {role: like_of(bound.function, role) for role in (Role.UPDATES, Role.STATE, Role.PARAMS)}
     zeroed = bound.function.program.zeroed
 
-    def optcc_step(params: Any, state: Any, grads: Any, hypers: Any, extra: Any = None) -> Any:
+    def optcc_step(params: Params, state: OptState, grads: Updates, hypers: Any, extra: PyTree = None) -> Any:
         grads, params, aside = set_apart(grads, params, like[Role.UPDATES])
         trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step(like, trees)
@@ -114,25 +115,25 @@ def jit_step(bound: BoundFunction | OnMesh, *, donate: bool) -> Any:
 def jit_training(step: Any, unpack: Any, loss: Callable[..., Any], *, has_aux: bool) -> Any:
     """The jitted step of a training: gradients of a loss, and `step`, with parameters and state donated."""
 
-    def of_tree(params: Any, *batch: Any) -> Any:
+    def of_tree(params: Params, *batch: Any) -> Any:
         return loss(unpack(params) if isinstance(params, Packed) else params, *batch)
 
     value_and_grad = jax.value_and_grad(of_tree, has_aux=has_aux)
 
-    def optcc_train(params: Any, state: Any, *batch: Any) -> Any:
+    def optcc_train(params: Params, state: OptState, *batch: Any) -> Any:
         value, grads = value_and_grad(params, *batch)
         return *step(grads, state, params), value
 
     return jax.jit(optcc_train, donate_argnums=(0, 1))
 
 
-def call(bound: BoundFunction | OnMesh, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
+def call(bound: BoundFunction | OnMesh, trees: Mapping[Role, PyTree], hypers: Sequence[jax.Array]) -> dict[Role, Any]:
     """Run a function on the caller's pytrees; the pytrees of its results."""
     flat = [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
     return trees_of(bound.function, bound.run([*flat, *hypers]))
 
 
-def interpret(function: Function, trees: Mapping[Role, Any], hypers: Sequence[Any]) -> dict[Role, Any]:
+def interpret(function: Function, trees: Mapping[Role, PyTree], hypers: Sequence[jax.Array]) -> dict[Role, Any]:
     """What a function gives, from the reference interpreter. Raises TreeMismatchError."""
     check_step({role: like_of(function, role) for role in trees}, trees)
     flat = [jnp.asarray(x) for role in ROLES for x in keys_to_data(jax.tree.leaves(trees.get(role)))]
@@ -155,7 +156,7 @@ NAMES = {Role.UPDATES: "grads", Role.STATE: "state", Role.PARAMS: "params"}
 """What errors call the pytrees of a step."""
 
 
-def check_step(like: Mapping[Role, Any], trees: Mapping[Role, Any]) -> None:
+def check_step(like: Mapping[Role, Any], trees: Mapping[Role, PyTree]) -> None:
     """Check arrays against the parameters and state compiled for. Raises TreeMismatchError."""
     for role, what in NAMES.items():
         got, expected = trees.get(role), like[role]

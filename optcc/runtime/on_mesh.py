@@ -16,6 +16,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
+from optcc.base import PyTree
 from optcc.dialect import Role, TreeType, context, leaf_set, leaf_tables
 from optcc.errors import ShardingError, message
 from optcc.passes.shard import Shard
@@ -80,7 +81,7 @@ class OnMesh:
             found += [None] * len(shapes) if is_there or not fit else homes
         return found
 
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
+    def run(self, arrays: Sequence[jax.Array]) -> list[Any]:
         """The flat results, from the flat arrays and those of hyperparameters."""
         current = jax.sharding.get_abstract_mesh()
         if not current.empty and current != self.placement.mesh.abstract_mesh:
@@ -136,7 +137,7 @@ def _spec(function: Function, leaf: Any, extent: str) -> PartitionSpec:
     return partition_spec(tuple(axes))
 
 
-def lies_as(tree: Any, shardings: Sequence[NamedSharding]) -> bool:
+def lies_as(tree: PyTree, shardings: Sequence[NamedSharding]) -> bool:
     """Whether every array of a pytree is where it is said to be, or may be put there; a tracer is."""
     leaves = jax.tree.leaves(tree)
     return len(leaves) == len(shardings) and all(map(_lies_at, leaves, shardings))
@@ -149,7 +150,7 @@ def _lies_at(x: Any, sharding: NamedSharding) -> bool:
     return own is sharding or own == sharding or own.is_equivalent_to(sharding, x.ndim)
 
 
-def shapes_on_mesh(shapes: Any, placement: Placement, state: Sequence[NamedSharding] | None) -> Any:
+def shapes_on_mesh(shapes: PyTree, placement: Placement, state: Sequence[NamedSharding] | None) -> Any:
     """The shapes of parameters, state, gradients, hyperparameters and extra arguments with their shardings.
 
     Gradients are where their parameters are. Without `state`, what is no parameter is replicated.
@@ -166,7 +167,7 @@ def shapes_on_mesh(shapes: Any, placement: Placement, state: Sequence[NamedShard
     )
 
 
-def _placed(tree: Any, shardings: Sequence[NamedSharding]) -> Any:
+def _placed(tree: PyTree, shardings: Sequence[NamedSharding]) -> Any:
     leaves, structure = jax.tree.flatten(tree)
     return structure.unflatten(map(_at, leaves, shardings))
 
@@ -175,7 +176,7 @@ def _at(x: Any, sharding: NamedSharding) -> Any:
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
 
 
-def device_bytes(tree: Any) -> int:
+def device_bytes(tree: PyTree) -> int:
     """The bytes of a pytree of shapes and dtypes on one device."""
     total = 0
     for x in jax.tree.leaves(tree):

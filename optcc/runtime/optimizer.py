@@ -10,6 +10,7 @@ import jax
 from xdsl.passes import ModulePass
 
 from optcc import base
+from optcc.base import Params, Updates
 from optcc.dialect import Role
 from optcc.formula.definition import Definition
 from optcc.formula.hyper_names import full_names
@@ -44,14 +45,14 @@ class CompiledOptimizer(Inspectable):
     def __init__(
         self,
         program: Definition | Program,
-        params: Any,
+        params: Params,
         *,
         examples: int = 1,
         backend: str = "auto",
         layout: str = "tree",
         pipeline: Sequence[ModulePass] = PIPELINES["step"],
         extra_args: Mapping[str, Any] | None = None,
-        grads: Any = None,
+        grads: Updates = None,
         target: str | None = None,
         placement: Placement | None = None,
     ) -> None:

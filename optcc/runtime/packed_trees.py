@@ -14,10 +14,11 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from optcc.base import PyTree
 from optcc.dialect import Role, Storage, context
 from optcc.errors import TreeMismatchError, message
 from optcc.passes.pack_slots import PackSlots
-from optcc.program.arrays import leaf_paths, shape_of
+from optcc.program.arrays import PyTreeDef, leaf_paths, shape_of
 from optcc.program.program import Function
 from optcc.program.signature import names_of, packing_of
 from optcc.program.storage import Packing
@@ -68,7 +69,7 @@ class PackedSlot:
 class Layout:
     """The slots of a packed pytree, and the pytree that it stands for. Equal layouts have one digest."""
 
-    def __init__(self, slots: Sequence[PackedSlot], structure: Any) -> None:
+    def __init__(self, slots: Sequence[PackedSlot], structure: PyTreeDef) -> None:
         self.slots = tuple(slots)
         self.structure = structure
         self._digest = hashlib.sha256(repr((self.slots, str(structure))).encode()).hexdigest()
@@ -83,7 +84,7 @@ class Layout:
         """Shapes and dtypes of the arrays of the slots, in a packed pytree."""
         return kind([slot.shape for slot in self.slots], self)
 
-    def pack(self, tree: Any) -> list[Any]:
+    def pack(self, tree: PyTree) -> list[Any]:
         """The arrays of the slots, from the pytree."""
         leaves = jax.tree.leaves(tree)
         return [
@@ -91,7 +92,7 @@ class Layout:
             for slot in self.slots
         ]
 
-    def unpack(self, arrays: Sequence[Any]) -> Any:
+    def unpack(self, arrays: Sequence[jax.Array]) -> Any:
         """The pytree, from the arrays of the slots."""
         leaves: list[Any] = [None] * sum(len(slot.positions) for slot in self.slots)
         for slot, array in zip(self.slots, arrays, strict=True):
@@ -104,7 +105,7 @@ class Layout:
 class Packed:
     """A pytree in packed form. It is a pytree itself, whose leaves are the arrays of its slots."""
 
-    def __init__(self, arrays: Sequence[Any], layout: Layout) -> None:
+    def __init__(self, arrays: Sequence[jax.Array | jax.ShapeDtypeStruct], layout: Layout) -> None:
         self.arrays = tuple(arrays)
         self.layout = layout
 
@@ -171,7 +172,7 @@ def like_of(function: Function, role: Role) -> Any:
     return layout_of(function, role).like(_kind(role))
 
 
-def trees_of(function: Function, arrays: Sequence[Any]) -> dict[Role, Any]:
+def trees_of(function: Function, arrays: Sequence[jax.Array]) -> dict[Role, Any]:
     """The pytrees of a function's results from its flat arrays, packed where the function's signature says so."""
     return function.trees(arrays, lambda role, leaves: _kind(role)(leaves, _returned_layout(function, role)))
 
@@ -244,12 +245,12 @@ _unpack_p.multiple_results = True
 
 
 @partial(jax.jit, static_argnums=0)
-def pack_tree(layout: Layout, tree: Any) -> list[Any]:
+def pack_tree(layout: Layout, tree: PyTree) -> list[Any]:
     """`Layout.pack`, compiled once for all optimizers with this layout."""
     return layout.pack(tree)
 
 
-def unpack_slot(packing: Packing, buffer: Any) -> list[Any]:
+def unpack_slot(packing: Packing, buffer: jax.Array) -> list[Any]:
     """The arrays in a buffer. Its transpose puts their gradients into one buffer, by one copy of each.
 
     That of slices would be a sum of as many buffers as there are arrays.
@@ -258,32 +259,32 @@ def unpack_slot(packing: Packing, buffer: Any) -> list[Any]:
 
 
 @partial(jax.jit, static_argnums=2)
-def _part(buffer: Any, start: Any, shape: tuple[int, ...]) -> Any:
+def _part(buffer: jax.Array, start: Any, shape: tuple[int, ...]) -> Any:
     size, row = math.prod(shape), math.prod(buffer.shape[1:])
     part = jax.lax.dynamic_slice_in_dim(buffer, start // row, -(-size // row))
     return jnp.reshape(jnp.ravel(part)[:size], shape)
 
 
-def _unpack_now(buffer: Any, *, packing: Packing) -> list[Any]:
+def _unpack_now(buffer: jax.Array, *, packing: Packing) -> list[Any]:
     """Outside of any trace: one small executable for each shape. One with all the slices takes long to compile."""
     return [_part(buffer, start, shape) for start, shape in zip(packing.offsets, packing.shapes, strict=True)]
 
 
-def _unpack(buffer: Any, *, packing: Packing) -> list[Any]:
+def _unpack(buffer: jax.Array, *, packing: Packing) -> list[Any]:
     return packing.unpack(buffer)
 
 
 @partial(jax.jit, static_argnums=0)
-def _pack(packing: Packing, arrays: Sequence[Any]) -> Any:
+def _pack(packing: Packing, arrays: Sequence[jax.Array]) -> Any:
     return packing.pack(arrays)
 
 
-def _transpose(cotangents: Sequence[Any], buffer: Any, *, packing: Packing) -> list[Any]:
+def _transpose(cotangents: Sequence[Any], buffer: jax.Array, *, packing: Packing) -> list[Any]:
     del buffer
     return [_pack(packing, [ad.instantiate_zeros(c) for c in cotangents])]
 
 
-def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, packing: Packing) -> tuple[list[Any], list[int]]:
+def _batch(arrays: Sequence[jax.Array], dims: Sequence[Any], *, packing: Packing) -> tuple[list[Any], list[int]]:
     out = jax.vmap(packing.unpack, in_axes=dims[0])(arrays[0])
     return out, [0] * len(out)
 

@@ -58,7 +58,7 @@ class BoundFunction:
 
         return jax.jit(optcc_update)
 
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
+    def run(self, arrays: Sequence[jax.Array]) -> list[Any]:
         """The flat results on flat arrays, within a trace or at once."""
         return bind(self, arrays)
 
@@ -78,7 +78,7 @@ optcc_update_p = Primitive("optcc_update")
 optcc_update_p.multiple_results = True
 
 
-def bind(executable: BoundFunction, arrays: Sequence[Any]) -> list[Any]:
+def bind(executable: BoundFunction, arrays: Sequence[jax.Array]) -> list[Any]:
     """Run an executable on flat arrays, within a trace or at once."""
     if not arrays:
         # JAX does not give a primitive without operands to the trace. Nothing but counts can be in such a state.
@@ -119,7 +119,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: BoundFu
     return jax.jvp(lambda *xs: executable.interpret(*xs), tuple(primals), tuple(tangents))
 
 
-def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, executable: BoundFunction):
+def _batch(arrays: Sequence[jax.Array], dims: Sequence[Any], *, executable: BoundFunction):
     axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(lambda *xs: executable.interpret(*xs), in_axes=axes)(*arrays)
     return out, [0] * len(out)

@@ -19,7 +19,7 @@ from jax.interpreters import ad, batching, mlir
 from jax.interpreters import partial_eval as pe
 
 from optcc.apply import apply_updates
-from optcc.base import LookaheadParams
+from optcc.base import LookaheadParams, PyTree
 from optcc.dialect import Role
 from optcc.program.arrays import keys_to_data, shapes_of
 from optcc.program.signature import ROLES
@@ -61,7 +61,7 @@ class UpdateAndApply:
         """Evaluate in jax.numpy."""
         return self._summed(arrays, self.update.interpret)
 
-    def _summed(self, arrays: Sequence[Any], update: Any) -> list[Any]:
+    def _summed(self, arrays: Sequence[jax.Array], update: Any) -> list[Any]:
         found = list(update(*arrays[: self.arrays + self.update_hypers]))
         given = self.update.function.signature
         before = sum(len(given.shapes(role)) for role in ROLES[: ROLES.index(Role.PARAMS)])
@@ -70,7 +70,7 @@ class UpdateAndApply:
 
 
 def update_and_apply(
-    both: UpdateAndApply, trees: Mapping[Role, Any], hypers: Sequence[Any]
+    both: UpdateAndApply, trees: Mapping[Role, PyTree], hypers: Sequence[jax.Array]
 ) -> tuple[dict[Role, Any], Any]:
     """The pytrees of an update, and new parameters."""
     flat = [x for role in ROLES for x in jax.tree.leaves(trees.get(role))]
@@ -82,7 +82,7 @@ def update_and_apply(
     return found, trees_of(both.step.function, of_step.data_to_keys(results))[Role.PARAMS]
 
 
-def both_of(made: Artifacts, bound: BoundFunction | OnMesh, trees: Mapping[Role, Any]) -> UpdateAndApply | None:
+def both_of(made: Artifacts, bound: BoundFunction | OnMesh, trees: Mapping[Role, PyTree]) -> UpdateAndApply | None:
     """An update that gives new parameters, too, within a trace: who adds the updates takes these.
 
     None where nobody could: outside of a trace, without parameters, on a mesh, and with several in one place.
@@ -122,7 +122,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, both: UpdateAndAppl
     return jax.jvp(both.interpret, tuple(primals), tuple(ad.instantiate_zeros(t) for t in tangents))
 
 
-def _batch(arrays: Sequence[Any], dims: Sequence[Any], *, both: UpdateAndApply) -> Any:
+def _batch(arrays: Sequence[jax.Array], dims: Sequence[Any], *, both: UpdateAndApply) -> Any:
     axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(both.interpret, in_axes=axes)(*arrays)
     return out, [0] * len(out)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from xdsl.passes import ModulePass
 
+from optcc.base import Params, PyTree, Updates
 from optcc.formula.definition import Definition
 from optcc.program.arrays import shapes_of
 from optcc.program.placement import Placement
@@ -25,13 +26,13 @@ class Variants:
     def __init__(
         self,
         program: Program | Definition,
-        params: Any,
-        grads: Any,
+        params: Params,
+        grads: Updates,
         passes: Sequence[ModulePass],
         *,
         backend: str,
         layout: str,
-        extra: Any = None,
+        extra: PyTree = None,
         target: Target | None = None,
         placement: Placement | None = None,
     ) -> None:
@@ -53,7 +54,7 @@ class Variants:
         given |= {name: getattr(self, name) for name in ("backend", "target", "placement", "extra")}
         return type(self)(self.source, passes=self.passes, **(given | changes))
 
-    def with_extra(self: V, extra: Any) -> V:
+    def with_extra(self: V, extra: PyTree) -> V:
         """What is made for a step with extra arguments, a pytree of shapes and dtypes."""
         if extra == self.extra:
             return self
@@ -62,7 +63,7 @@ class Variants:
             self._with_extra[key] = self._other(extra=extra)
         return self._with_extra[key]
 
-    def with_grads(self: V, grads: Any, params: Any) -> V:
+    def with_grads(self: V, grads: Updates, params: Params) -> V:
         """What is made for gradients of other dtypes than those compiled for; this itself, where more differs.
 
         Gradients and parameters may both be in other containers, as NNX gives them: there `init` gets variables, and
@@ -94,7 +95,7 @@ class Variants:
         return self._on[placement]
 
 
-def _widens(got: Any, expected: Any) -> bool:
+def _widens(got: PyTree, expected: PyTree) -> bool:
     """Whether a gradient may take another's place: of the same shape, and real or complex as that."""
     kinds = (jnp.floating, jnp.complexfloating)
     alike = any(jnp.issubdtype(got.dtype, kind) and jnp.issubdtype(expected.dtype, kind) for kind in kinds)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import OptState
 from optcc.formula.definition import transformation
 from optcc.transforms.moments import DType, canonical, update_moment, update_second_moment
 from optcc.transforms.moments import bias_correction as debias
@@ -94,7 +95,7 @@ def scale_by_stddev(
         mu, nu = b.zeros_like(params), b.full_like(params, b.hyper("initial_scale", initial_scale))
         return ScaleByRStdDevWithCountState(b.integer(0), mu, nu) if corrected else ScaleByRStdDevState(mu, nu)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, decay: Scalar, eps: Scalar, **_: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, *, decay: Scalar, eps: Scalar, **_: Scalar):
         mu = update_moment(g, state.mu, decay)
         nu = update_second_moment(b, g, state.nu, decay)
         mu_hat, nu_hat, new_state = mu, nu, ScaleByRStdDevState(mu, nu)

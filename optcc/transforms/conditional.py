@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.formula.hyper_names import INNER
@@ -159,7 +160,7 @@ def _on_some_steps(
     def init(b: Builder, params: Tree) -> Any:
         return state_class(inner_state=b.initialize(None, child, params), step=b.integer(0))
 
-    def update(b: Builder, updates: Tree, state: Any, params: Tree | None):
+    def update(b: Builder, updates: Tree, state: OptState, params: Tree | None):
         extras = (b.extra_args or {}) if forward_extra_args else {}
         taken = _condition(b, condition, state.step, extras)
         new, inner_state = b.apply(None, child, updates, state.inner_state, params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optcc import base
+from optcc.base import OptState
 from optcc.formula.definition import Definition, as_pair, definition_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def flatten(inner: base.GradientTransformation) -> base.GradientTransformationEx
 
         return b.initialize(None, child, flatten_complex.flatten(b, params))
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None):
         from optcc.formula import flatten_complex
 
         flat_params = None if params is None else flatten_complex.flatten(b, params)

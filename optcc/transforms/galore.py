@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.functions_given import is_function
@@ -108,7 +109,7 @@ def scale_by_galore(
         low, bases = (_zeros(b, name, params, rank, weight_dimension_numbers) for name in ("projected", "projector"))
         return GaLoreState(b.integer(0), b.initialize(0, child, low), bases)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, update_proj_gap: Scalar, scale: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, *, update_proj_gap: Scalar, scale: Scalar):
         views = _views(b, g, rank, weight_dimension_numbers)
         due = b.remainder(state.count, b.cast_scalar(update_proj_gap, np.int32)).equals(0)
         low_set, low_dtypes = _leaf_set(b, "projected", g, rank, weight_dimension_numbers)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, known_definition
 from optcc.formula.hyper_names import INNER
@@ -191,7 +192,7 @@ class _Injection:
         inner_state = self._with_inner(b, hyperparams, lambda inner: b.initialize(INNER, inner, params))
         return self._state(b.integer(0), hyperparams, states, inner_state)
 
-    def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, **_: Scalar):
+    def update(self, b: Builder, updates: Tree, state: OptState, params: Tree | None, **_: Scalar):
         count = WrappedScheduleState(state.count)
         states: dict[str, Any] = getattr(state, "hyperparams_states", dict.fromkeys(self.schedules, count))
         hyperparams = dict(state.hyperparams)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.transforms.combining import chain
 from optcc.transforms.scaling import identity, scale, scale_by_learning_rate
@@ -66,7 +67,7 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> ba
         return ScaleByLBFGSState(jnp.asarray(0, jnp.int32), zeros, zeros, memory, memory, jnp.zeros(memory_size))
 
     def update(
-        updates: base.Updates, state: Any, params: base.Params | None = None, **extra_args: Any
+        updates: base.Updates, state: OptState, params: base.Params | None = None, **extra_args: Any
     ) -> tuple[base.Updates, ScaleByLBFGSState]:
         del extra_args
         if params is None:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 
 ValueFn = Callable[..., jax.Array]
@@ -104,7 +105,7 @@ def scale_by_backtracking_linesearch(
 
     def update(
         updates: base.Updates,
-        state: Any,
+        state: OptState,
         params: base.Params,
         *,
         value: jax.typing.ArrayLike,
@@ -183,7 +184,7 @@ def value_and_grad_from_state(value_fn: ValueFn) -> Callable[..., tuple[jax.Arra
     return value_and_grad
 
 
-def fields(state: Any, name: str) -> list[Any]:
+def fields(state: OptState, name: str) -> list[Any]:
     """Every field of that name of the named tuples of a state, outermost first."""
     if not isinstance(state, tuple | list | dict):
         return []

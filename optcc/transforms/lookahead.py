@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from optcc import base
-from optcc.base import LookaheadParams
+from optcc.base import LookaheadParams, OptState, Params
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 
@@ -43,11 +43,11 @@ def lookahead(
     """
     child = definition_of(fast_optimizer)
 
-    def init(b: Builder, params: Any) -> LookaheadState:
+    def init(b: Builder, params: Params) -> LookaheadState:
         fast = params.fast if isinstance(params, LookaheadParams) else params
         return LookaheadState(b.initialize(0, child, fast), b.integer(0))  # type: ignore[arg-type]
 
-    def update(b: Builder, g: Tree, state: Any, params: Any, *, sync_period: Scalar, slow_step_size: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Params, *, sync_period: Scalar, slow_step_size: Scalar):
         if not isinstance(params, LookaheadParams):
             fix = "call update(grads, state, LookaheadParams.init_synced(params)), with grads of params.fast"
             raise ValueError(message("lookahead needs LookaheadParams as parameters", b.where_in_chain, fix))

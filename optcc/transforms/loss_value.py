@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair
 from optcc.transforms.combining import chain
@@ -55,7 +56,7 @@ def scale_by_polyak(
     def init(b: Builder, params: Tree) -> Any:
         return base.EmptyState()
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         gap = extra_scalar(b, "value") - hypers["f_min"]
         if variant == "sps+":
             gap = b.maximum(gap, 0.0)
@@ -109,7 +110,7 @@ def reduce_on_plateau(
         fields: Any = (one, best, b.integer(0), b.integer(0), b.integer(0), mean)
         return ReduceLROnPlateauState(*fields)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         whole = {name: b.cast_scalar(hypers[name], np.int32) for name in ("patience", "cooldown", "accumulation_size")}
         count = b.increment(state.count)
         mean = (b.as_float32(state.count) * wide(b, state.avg_value) + extra_scalar(b, "value")) / b.as_float32(count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import PyTree
 from optcc.errors import TreeMismatchError, message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.functions_given import is_function
@@ -60,7 +61,7 @@ def masked(
     return as_pair(Definition("masked", init, update, children=(child,), numbers_children=False, passes_through=True))
 
 
-def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[Tree, Tree]:
+def _split(b: Builder, tree: Tree, mask: PyTree, of: Tree | None = None) -> tuple[Tree, Tree]:
     """The leaves of `tree` for which the mask, made from the shapes of `of`, is True, and the others."""
     from optcc.importers.foreign import as_shapes
 
@@ -86,7 +87,7 @@ def _split(b: Builder, tree: Tree, mask: Any, of: Tree | None = None) -> tuple[T
     return b.split(tree, selected, (jax.tree.structure(on), jax.tree.structure(off)))
 
 
-def _other_keys(mask: Any, tree: Any) -> str:
+def _other_keys(mask: PyTree, tree: PyTree) -> str:
     """What the keys are, where a mask and a tree are dicts with different ones; otherwise nothing."""
     if isinstance(mask, dict) and isinstance(tree, dict):
         if mask.keys() != tree.keys():

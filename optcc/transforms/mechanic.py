@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.transforms.step_scalars import narrowest
@@ -67,7 +68,7 @@ def mechanize(
         fields: list[Any] = [b.integer(0), zeros, zeros, zeros, scales, params]
         return MechanicState(b.initialize(0, child, params), *fields)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         params = b.require_params(params)
         weight_decay, eps, s_init = (hypers[name] for name in ("weight_decay", "eps", "s_init"))
         u, base_state = b.apply(0, child, g, state.base_optimizer_state, params)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import transformation
 
@@ -193,7 +194,7 @@ def scale_by_rms(
         nu = b.full_like(params, b.hyper("initial_scale", initial_scale))
         return ScaleByRmsWithCountState(b.integer(0), nu) if corrected else ScaleByRmsState(nu)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, decay: Scalar, eps: Scalar, **_: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, *, decay: Scalar, eps: Scalar, **_: Scalar):
         nu = update_second_moment(b, g, state.nu, decay)
         nu_hat, new_state = nu, ScaleByRmsState(nu)
         if corrected:

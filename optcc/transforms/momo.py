@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import OptState
 from optcc.formula.definition import Definition, as_pair
 from optcc.transforms.loss_value import TINY
 from optcc.transforms.step_scalars import constants, extra_scalar, narrowest, value_at, wide
@@ -61,7 +62,7 @@ def momo(
     def init(b: Builder, params: Tree) -> Any:
         return MomoState(b.zeros_like(params), *_initial(b, params, lower_bound))
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         params, value = b.require_params(params), extra_scalar(b, "value")
         beta, first = hypers["beta"], state.count.equals(0)
 
@@ -105,7 +106,7 @@ def momo_adam(
     def init(b: Builder, params: Tree) -> Any:
         return MomoAdamState(b.zeros_like(params), b.zeros_like(params), *_initial(b, params, lower_bound))
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         from optcc.formula.powers import one_minus_power
 
         params, value = b.require_params(params), extra_scalar(b, "value")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import OptState
 from optcc.formula.definition import Definition, as_pair, definition_of, transformation
 from optcc.formula.hyper_names import child_labels
 from optcc.transforms.moments import DType, ema
@@ -94,7 +95,7 @@ def measure_with_ema(
     def init(b: Builder, params: Tree) -> Any:
         return base.EmptyState(), b.initialize(1, child, _measured(b, measure, params))
 
-    def update(b: Builder, updates: Tree, state: Any, params: Tree | None):
+    def update(b: Builder, updates: Tree, state: OptState, params: Tree | None):
         average, new = b.apply(1, child, _measured(b, measure, updates), state[1], None)
         return average, (base.EmptyState(), new)
 
@@ -109,7 +110,7 @@ def _measuring(measure: Any) -> Definition:
     def init(b: Builder, params: Tree) -> Any:
         return base.EmptyState()
 
-    def update(b: Builder, updates: Tree, state: Any, params: Tree | None):
+    def update(b: Builder, updates: Tree, state: OptState, params: Tree | None):
         return _measured(b, measure, updates), state
 
     return Definition("measure", init, update)

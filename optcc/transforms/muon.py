@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import TreeMismatchError, did_you_mean, message
 from optcc.formula.definition import stateless, transformation
 from optcc.functions_given import is_function
@@ -113,7 +114,7 @@ def scale_by_muon(
         kept = b.call("ns_coeffs", lambda: [[jnp.asarray(coefficients)]], [], [(leaf_set, dtypes)])[0]
         return MuonState(b.integer(0), b.zeros_like(params, dtype), kept)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, beta: Scalar, eps: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, *, beta: Scalar, eps: Scalar):
         from optcc.transforms.orthogonalization import orthogonalize
 
         mu = update_moment(g, state.mu, beta)

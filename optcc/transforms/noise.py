@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, transformation
 from optcc.transforms.combining import chain
@@ -45,7 +46,7 @@ def add_noise(
     def init(b: Builder, params: Tree) -> AddNoiseState:
         return AddNoiseState(count=b.integer(0), rng_key=b.key(make))  # type: ignore[arg-type]
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, *, eta: Scalar, gamma: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, *, eta: Scalar, gamma: Scalar):
         count = b.increment(state.count)
         deviation = b.sqrt(eta / b.as_float32(count) ** gamma)
         noise = b.random_normal(b.split_key(state.rng_key, 1, 2), g)
@@ -98,7 +99,7 @@ def differentially_private_aggregate(
     def init(b: Builder, params: Tree) -> Any:
         return DifferentiallyPrivateAggregateState(rng_key=b.key(make))  # type: ignore[arg-type]
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         from optcc.formula.fold_leaves import spread_over_leaves, sum_over_leaves
 
         clip, multiplier = hypers["l2_norm_clip"], hypers["noise_multiplier"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.formula.hyper_names import INNER
@@ -70,7 +71,14 @@ def schedule_free(
         return ScheduleFreeState(interpolation, *fields)
 
     def update(
-        b: Builder, g: Tree, state: Any, params: Tree | None, *, b1: Scalar, weight_lr_power: Scalar, **given: Scalar
+        b: Builder,
+        g: Tree,
+        state: OptState,
+        params: Tree | None,
+        *,
+        b1: Scalar,
+        weight_lr_power: Scalar,
+        **given: Scalar,
     ):
         y = b.require_params(params)
         rate = value_at(b, learning_rate, state.step_count, given.get("learning_rate"))

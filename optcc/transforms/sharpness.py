@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 
@@ -59,7 +60,7 @@ def sam(
         adv_state = b.initialize(LABELS[1], climb, params)
         return SAMState(b.integer(0), opt_state, adv_state, None if opaque_mode else params)
 
-    def by_turns(b: Builder, g: Tree, state: Any, params: Tree | None):
+    def by_turns(b: Builder, g: Tree, state: OptState, params: Tree | None):
         p = b.require_params(params)
         first, last = state.steps_since_sync.equals(0), state.steps_since_sync.equals(sync_period - 1)
         up, adv_state = b.apply(LABELS[1], climb, g, state.adv_state, p)
@@ -73,7 +74,7 @@ def sam(
         )
         return b.where(last, state.cache - p + down, -up), new
 
-    def at_once(b: Builder, g: Tree, state: Any, params: Tree | None):
+    def at_once(b: Builder, g: Tree, state: OptState, params: Tree | None):
         start = b.require_params(params)
         adv_state, p = state.adv_state, start
         for i in range(sync_period - 1):
@@ -98,7 +99,7 @@ def _gradient(b: Builder, params: Tree, like: Tree, step: int, axis_name: str | 
         fix = "call update(grads, state, params, grad_fn=lambda params, i: ...)"
         raise ValueError(message("grad_fn must be provided when opaque_mode=True", b.where_in_chain, fix))
 
-    def call(arrays: Sequence[Any]) -> list[list[Any]]:
+    def call(arrays: Sequence[jax.Array]) -> list[list[Any]]:
         grads = grad_fn(jax.tree.unflatten(params.leaf_set.structure, arrays), step)
         if axis_name is not None:
             grads = jax.lax.pmean(grads, axis_name)

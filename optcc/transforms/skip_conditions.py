@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from optcc.base import OptState, Params, Updates
 from optcc.errors import message
 from optcc.skipping import ShouldSkipUpdateFunction, skip_large_updates, skip_not_finite
 
@@ -31,7 +32,7 @@ class SkipCondition(Protocol):
     def init(self, b: Builder, params: Tree) -> Any: ...
 
     def update(
-        self, b: Builder, updates: Tree, state: Any, params: Tree | None, **hypers: Scalar
+        self, b: Builder, updates: Tree, state: OptState, params: Tree | None, **hypers: Scalar
     ) -> tuple[Scalar | None, Any]:
         """`state` is a `MultiStepsState`; None for a condition that never holds."""
         ...
@@ -57,7 +58,7 @@ class _Never:
     def init(self, b: Builder, params: Tree) -> Any:
         return ()
 
-    def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(self, b: Builder, updates: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         return None, ()
 
 
@@ -69,7 +70,7 @@ class _NotFinite:
         number = b.number(0, np.dtype(jnp.result_type(int)), weak=False)
         return {"should_skip": b.number(0, bool, weak=False), "num_not_finite": number}
 
-    def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(self, b: Builder, updates: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         # Reductions are over floats: the count is exact below 2**24, and never rounds to zero.
         number = b.where(b.is_finite(updates), 0.0, 1.0).sum()
         skip = number > 0.0
@@ -86,7 +87,9 @@ class _Large:
         dtype = real_of(jnp.result_type(float, *params.dtypes.values()))
         return {"should_skip": b.number(0, bool, weak=False), "norm_squared": b.number(0.0, dtype, weak=False)}
 
-    def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, *, max_squared_norm: Scalar, **_: Any):
+    def update(
+        self, b: Builder, updates: Tree, state: OptState, params: Tree | None, *, max_squared_norm: Scalar, **_: Any
+    ):
         norm_squared = b.abs_sq(updates).sum()
         # Not `>=`: a NaN is to be skipped, too.
         skip = b.logical("xor", norm_squared < max_squared_norm, True)
@@ -109,7 +112,7 @@ class _Opaque:
         operands = [b.zeros_like(params), b.integer(0), params]
         return self._call(b, operands, leaf_set, dtypes)[1]
 
-    def update(self, b: Builder, updates: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(self, b: Builder, updates: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         operands = [updates, state.gradient_step, *([] if params is None else [params])]
         skip, skip_state = self._call(b, operands, state.skip_state.leaf_set, state.skip_state.dtypes)
         return skip, skip_state
@@ -120,7 +123,7 @@ class _Opaque:
         structure, where = operands[0].leaf_set.structure, b.where_in_chain
         kept = {i: dtypes[k] for k, members in leaf_set.members.items() for i in members}
 
-        def call(updates: Any, step: Any, params: Any = None) -> list[Any]:
+        def call(updates: Updates, step: Any, params: Params = None) -> list[Any]:
             weights = None if params is None else jax.tree.unflatten(structure, params)
             skip, skip_state = self.function(jax.tree.unflatten(structure, updates), step, weights)
             skip = jnp.asarray(skip)

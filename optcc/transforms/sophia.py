@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
+from optcc.base import OptState, Params, Updates
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair
 from optcc.transforms.combining import chain
@@ -53,7 +54,7 @@ def hutchinson_estimator_diag_hessian(random_seed: jax.Array | None = None) -> b
 
     def update(
         updates: base.Updates,
-        state: Any,
+        state: OptState,
         params: base.Params | None = None,
         obj_fn: Callable[[base.Params], jax.Array] | None = None,
         **extra_args: Any,
@@ -99,7 +100,7 @@ def scale_by_sophia(
         estimator_state = b.initialize(HESSIAN, foreign_definition(estimator), params)
         return SophiaState(b.integer(0), b.zeros_like(params, dtype), b.zeros_like(params), estimator_state)
 
-    def update(b: Builder, g: Tree, state: Any, params: Tree | None, **hypers: Scalar):
+    def update(b: Builder, g: Tree, state: OptState, params: Tree | None, **hypers: Scalar):
         params, count = b.require_params(params), b.increment(state.count)
         b1, b2 = hypers["b1"], hypers["b2"]
         mu = update_moment(g, state.mu, b1)
@@ -120,7 +121,7 @@ def scale_by_sophia(
 
 
 def _estimate(
-    b: Builder, estimator: base.GradientTransformation, due: Scalar, g: Tree, state: Any, params: Tree
+    b: Builder, estimator: base.GradientTransformation, due: Scalar, g: Tree, state: OptState, params: Tree
 ) -> list[Any]:
     """The estimator's updates and new state: an opaque call, since it runs on the steps that are due only."""
     from optcc.importers.foreign import foreign_definition
@@ -128,7 +129,7 @@ def _estimate(
     tx = base.with_extra_args_support(estimator)
 
     def on_due_steps(taken: Any) -> base.GradientTransformationExtraArgs:
-        def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        def update(updates: Updates, state: OptState, params: Params = None, **extra: Any) -> Any:
             def run() -> Any:
                 hessian, new = tx.update(updates, state, params, **extra)
                 return jax.tree.map(lambda x, p: x.astype(p.dtype), hessian, params), new

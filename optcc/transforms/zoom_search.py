@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
+from optcc.base import OptState
 from optcc.errors import did_you_mean, message
 from optcc.transforms.line_searches import ValueFn, bound, like, moved, no_nan, real_dtype, scaled, slope_along
 
@@ -217,7 +218,7 @@ def scale_by_zoom_linesearch(
 
     def update(
         updates: base.Updates,
-        state: Any,
+        state: OptState,
         params: base.Params,
         *,
         value: jax.typing.ArrayLike,

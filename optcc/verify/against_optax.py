@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
+from optcc.base import OptState, Params, Updates
 from optcc.errors import OptccError
 from optcc.expressions import optax_optimizer
 from optcc.verify.compare import Tolerance
@@ -41,11 +42,11 @@ def optax_step(
         return {}, {"optax": "its state has other arrays"}
 
     @jax.jit
-    def run(grads: Any, state: Any, params: Any) -> Any:
+    def run(grads: Updates, state: OptState, params: Params) -> Any:
         updates, state = tx.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
-    def step(grads: Any, state: Any, params: Any) -> Any:
+    def step(grads: Updates, state: OptState, params: Params) -> Any:
         params, state = run(grads, jax.tree.unflatten(structure, jax.tree.leaves(state)), params)
         return params, jax.tree.unflatten(ours, jax.tree.leaves(state))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from optcc.apply import apply_updates
+from optcc.base import OptState, Params, PyTree, Updates
 from optcc.dialect import Role
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair
@@ -107,7 +108,7 @@ def _before_passes(definition: Definition) -> Step:
     """The pair: the interpreter on the program as it was built."""
     pair = as_pair(definition)
 
-    def step(grads: Any, state: Any, params: Any) -> Any:
+    def step(grads: Updates, state: OptState, params: Params) -> Any:
         updates, state = pair.update(grads, state, params)
         return apply_updates(params, updates), state
 
@@ -126,7 +127,7 @@ def _plain(compiled: CompiledOptimizer) -> Step:
 def _packed(compiled: CompiledOptimizer, *, all_of_it: bool) -> Step:
     """A step with a packed state, and with packed gradients and parameters, too."""
 
-    def step(grads: Any, state: Any, params: Any) -> Any:
+    def step(grads: Updates, state: OptState, params: Params) -> Any:
         given = map(compiled.pack, (grads, params)) if all_of_it else (grads, params)
         packed_grads, packed_params = given
         new, new_state = compiled.step(packed_grads, compiled.pack_state(state), packed_params, donate=False)
@@ -147,7 +148,7 @@ def _reference_steps(reference: CompiledOptimizer, kind: str, steps: int, seed: 
         params, state = expected
 
 
-def _differences(got: Any, expected: Any, tolerance: Tolerance) -> Iterator[tuple[str, Difference]]:
+def _differences(got: PyTree, expected: PyTree, tolerance: Tolerance) -> Iterator[tuple[str, Difference]]:
     """The difference of each leaf of parameters and state."""
     for what, one, other in zip(("params", "state"), got, expected, strict=True):
         pairs = zip(jax.tree_util.tree_leaves_with_path(other), jax.tree.leaves(one), strict=True)
