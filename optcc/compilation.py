@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optcc import base
+from optcc.base import PyTree
 from optcc.formula.definition import definition_of
 from optcc.pass_through import set_aside
 
@@ -25,7 +26,7 @@ def compile(  # noqa: A001
     shard_state: str | None = None,
     examples: int = 1,
     pipeline: str | Sequence[ModulePass] = "step",
-    extra_args: Mapping[str, Any] | None = None,
+    extra_args: Mapping[str, PyTree] | None = None,
     grads: base.Updates | None = None,
 ) -> CompiledOptimizer:
     """Compile a gradient transformation for parameters of given shapes and dtypes.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from xdsl.dialects.builtin import (
     BFloat16Type,
     ComplexType,
@@ -41,7 +41,7 @@ def name_of(dtype: np.dtype) -> str:
     return dtype.name
 
 
-def type_of(dtype: Any) -> Attribute:
+def type_of(dtype: DTypeLike) -> Attribute:
     """The IR type of a numpy dtype. Raises TypeError for a dtype the IR has no type for."""
     name = np.dtype(dtype).name
     if name not in _TYPES:
@@ -54,7 +54,7 @@ def dtype_of(type_: Attribute) -> np.dtype:
     return _DTYPES[type_]
 
 
-def compute_dtype(dtype: Any) -> np.dtype:
+def compute_dtype(dtype: DTypeLike) -> np.dtype:
     """The dtype that arithmetic on `dtype` is done in: float32 for the floats below it, else `dtype` itself."""
     dtype = np.dtype(dtype)
     if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32:
@@ -62,7 +62,7 @@ def compute_dtype(dtype: Any) -> np.dtype:
     return dtype
 
 
-def real_of(dtype: Any) -> np.dtype:
+def real_of(dtype: DTypeLike) -> np.dtype:
     """The dtype of the parts of a complex dtype; any other itself."""
     dtype = np.dtype(dtype)
     return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optcc import base
+from optcc.base import PyTree
 from optcc.compilation import compile as compile_optimizer
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Imported:
 
 
 def imported(
-    tx: base.GradientTransformation, params: base.Params, *, extra_args: Mapping[str, Any] | None = None
+    tx: base.GradientTransformation, params: base.Params, *, extra_args: Mapping[str, PyTree] | None = None
 ) -> Imported:
     """Import an init/update pair for parameters of given shapes and dtypes, and run nothing.
 

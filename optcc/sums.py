@@ -5,17 +5,19 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import jax
+
 _SUMS: dict[int, tuple[weakref.ref[Any], Any, Any]] = {}
 """By the identity of an update, which may be a tracer and then has no hash: it, the parameter, and their sum."""
 
 
-def offer(update: Any, param: Any, total: Any) -> None:
+def offer(update: jax.Array, param: jax.Array, total: jax.Array) -> None:
     """Say what the sum of a parameter and an update is, for as long as the update is there."""
     key = id(update)
     _SUMS[key] = weakref.ref(update, lambda _: _SUMS.pop(key, None)), param, total
 
 
-def offered(update: Any, param: Any) -> Any:
+def offered(update: jax.Array, param: jax.Array) -> Any:
     """The sum of a parameter and an update, these very objects, if it was offered; else None."""
     there, known, total = _SUMS.get(id(update), (lambda: None, None, None))
     return total if there() is update and known is param else None

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from optcc.base import OptState, Params, PyTree, Updates
+from optcc.base import GradientTransformation, OptState, Params, PyTree, Updates
 from optcc.compilation import compile as compile_optimizer
 from optcc.errors import OptccError, message
 
@@ -57,7 +57,9 @@ class Jax:
         return time.perf_counter() - start
 
 
-def ours(tx: Any, shapes: PyTree, backend: str, layout: str, loop: int = 0) -> tuple[Jax, float, Any, Any]:
+def ours(
+    tx: GradientTransformation, shapes: PyTree, backend: str, layout: str, loop: int = 0
+) -> tuple[Jax, float, Any, Any]:
     """optcc's step; the seconds from trace to executable, the executable, and the compiled optimizer.
 
     `layout` is `tree`, `state` (the state is packed), `all` (parameters and gradients, too) or `tiled` (all of them).
@@ -86,7 +88,7 @@ def ours(tx: Any, shapes: PyTree, backend: str, layout: str, loop: int = 0) -> t
     return Jax(make), seconds, executable, compiled
 
 
-def theirs(tx: Any, shapes: PyTree, loop: int = 0) -> tuple[Jax, float, Any]:
+def theirs(tx: GradientTransformation, shapes: PyTree, loop: int = 0) -> tuple[Jax, float, Any]:
     """The step of a pair of Optax's, in the order of arguments in which each donated buffer meets its own result.
 
     Raises BenchError where Optax is not installed.

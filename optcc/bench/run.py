@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import jax
 
-from optcc.base import PyTree
+from optcc.base import GradientTransformation, PyTree
 from optcc.bench.contenders import BenchError, Torch, ours, temporaries_of, theirs
 from optcc.bench.memory_limit import Limit, streams_of
 from optcc.bench.result import LIMIT, Result, Row
@@ -70,7 +70,7 @@ class _Prepared:
 
 
 def bench(
-    tx: Any,
+    tx: GradientTransformation,
     shapes: PyTree,
     settings: Settings,
     *,
@@ -108,7 +108,7 @@ def bench(
 
 
 def _prepare(
-    tx: Any, shapes: PyTree, settings: Settings, progress: Callable[[str], None]
+    tx: GradientTransformation, shapes: PyTree, settings: Settings, progress: Callable[[str], None]
 ) -> tuple[dict[str, _Prepared], dict[str, str], int]:
     """The contenders, those that there are not with the reason, and the bytes of the sweeps of the first."""
     found: dict[str, _Prepared] = {}

@@ -153,5 +153,5 @@ def _unique(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _first_line(thing: Any) -> str:
+def _first_line(thing: object) -> str:
     return (inspect.getdoc(thing) or "").split("\n")[0]

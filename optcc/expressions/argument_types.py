@@ -33,7 +33,7 @@ def hints_of(function: Callable[..., Any]) -> Mapping[str, Any]:
         return {}
 
 
-def fits(value: Any, hint: Any) -> bool:
+def fits(value: object, hint: object) -> bool:
     """True if a value may be passed where a type is declared; a type that is not understood accepts everything."""
     if hint is Any:
         return True
@@ -59,7 +59,7 @@ def fits(value: Any, hint: Any) -> bool:
     return isinstance(value, kind)
 
 
-def describe(hint: Any) -> str:
+def describe(hint: object) -> str:
     """The values that a type stands for, in words."""
     if get_origin(hint) in (Union, types.UnionType):
         options = get_args(hint)
@@ -77,7 +77,7 @@ def describe(hint: Any) -> str:
     return _WORDS.get(kind, "")
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What a value of an expression is, in words or as itself."""
     if isinstance(value, GradientTransformation):
         return "a transformation"

@@ -87,7 +87,7 @@ def signature_of(function: Callable[..., Any]) -> str:
 class _Default:
     """A default value as it is shown: dtypes and functions by their names, transformations as ``...``."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self._value = value
 
     def __repr__(self) -> str:

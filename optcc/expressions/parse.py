@@ -209,7 +209,7 @@ class _Reader(Source):
             keywords[keyword.arg] = keyword
         return keywords
 
-    def _check(self, name: str, parameter: str, hint: Any, node: ast.AST, value: Any) -> None:
+    def _check(self, name: str, parameter: str, hint: object, node: ast.AST, value: object) -> None:
         """Check an argument against the type that the function declares for it; once, as optcc's own."""
         if self.library is not None:
             return
@@ -252,7 +252,7 @@ class _Reader(Source):
             raise self.error(str(error), node) from None
         return self._checked_number(value, node)
 
-    def _checked_number(self, value: Any, node: ast.expr) -> Any:
+    def _checked_number(self, value: object, node: ast.expr) -> Any:
         if isinstance(value, complex):
             raise self.error("the result is a complex number", node)
         if isinstance(value, int) and value.bit_length() > MAX_BITS:

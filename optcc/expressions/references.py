@@ -36,7 +36,7 @@ def load_reference(name: str) -> Any:
     return found
 
 
-def _is_callable(found: Any) -> bool:
+def _is_callable(found: object) -> bool:
     """Whether this can be called with arguments that are checked before."""
     try:
         return callable(found) and inspect.signature(found) is not None

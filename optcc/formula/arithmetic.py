@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from xdsl.dialects.builtin import ComplexType, f64, i1
 from xdsl.ir import Attribute, Block, SSAValue
 
@@ -17,10 +18,7 @@ from optcc.formula import complex_code, scalar_code
 from optcc.formula.locations import locate
 from optcc.formula.map_emitter import MapEmitter
 from optcc.formula.promotion import finest_extent, logical_dtype, promote, tree_type, weak_type
-from optcc.formula.values import HOST_F64, GroupedLeaves, Key, Scalar, Scattered, Tree, Zipped
-
-Operand = Any
-"""A tree, a scalar or a Python number."""
+from optcc.formula.values import HOST_F64, GroupedLeaves, Key, Operand, Scalar, Scattered, Tree, Zipped
 
 
 class Emitter(MapEmitter):
@@ -69,16 +67,18 @@ class Emitter(MapEmitter):
 
         return Tree(self, leaf_set, {k: part(k) for k in leaf_set.groups}, dtypes, extent=extent)
 
-    def full_like(self, tree: Tree, value: float | Scalar, dtype: Any = None, *, extent: str = Extent.ELEMENTS) -> Tree:
+    def full_like(
+        self, tree: Tree, value: float | Scalar, dtype: DTypeLike | None = None, *, extent: str = Extent.ELEMENTS
+    ) -> Tree:
         """A tree of one number over the leaves of `tree`, of `dtype` or of its dtypes."""
         target = None if dtype is None else np.dtype(dtype)
         return self.full(tree.leaf_set, value, {k: target or d for k, d in tree.dtypes.items()}, extent=extent)
 
-    def zeros_like(self, tree: Tree, dtype: Any = None) -> Tree:
+    def zeros_like(self, tree: Tree, dtype: DTypeLike | None = None) -> Tree:
         """A tree of zeros, of `dtype` or of the dtypes of `tree`."""
         return self.full_like(tree, 0.0, dtype)
 
-    def cast(self, tree: Tree, dtype: Any) -> Tree:
+    def cast(self, tree: Tree, dtype: DTypeLike | None) -> Tree:
         """The same values, to be rounded to `dtype` when they are stored; None leaves the dtypes as they are."""
         if dtype is None:
             return tree
@@ -95,7 +95,7 @@ class Emitter(MapEmitter):
         parts = {k: self._cast_part(v, type_of(compute_dtype(tree.dtypes[k]))) for k, v in tree.parts.items()}
         return Tree(self, tree.leaf_set, parts, tree.dtypes, extent=tree.extent)
 
-    def cast_scalar(self, scalar: Scalar, dtype: Any, *, weak: bool = False) -> Scalar:
+    def cast_scalar(self, scalar: Scalar, dtype: DTypeLike, *, weak: bool = False) -> Scalar:
         """A scalar converted to a numpy dtype."""
         return Scalar(self, self.scalar_as(scalar, type_of(dtype)), np.dtype(dtype), weak=weak)
 
@@ -103,7 +103,7 @@ class Emitter(MapEmitter):
         """A 0-d int32."""
         return Scalar(self, scalar_code.constant(self._block, value, type_of(np.int32)), np.dtype(np.int32), weak=False)
 
-    def number(self, value: float, dtype: Any, *, weak: bool = True) -> Scalar:
+    def number(self, value: float, dtype: DTypeLike, *, weak: bool = True) -> Scalar:
         """A 0-d constant of a numpy dtype."""
         return Scalar(self, scalar_code.constant(self._block, value, type_of(dtype)), np.dtype(dtype), weak=weak)
 
@@ -117,7 +117,7 @@ class Emitter(MapEmitter):
         """`add`, `sub`, `mul`, `div`, `max`, `min` or `pow`, broadcasting scalars and per-leaf values."""
         return self._elementwise(lambda block, a, b: complex_code.binary(block, kind, a, b), lhs, rhs)
 
-    def unary(self, kind: str, value: Any) -> Any:
+    def unary(self, kind: str, value: Operand) -> Any:
         """One of `scalar_code.UNARY`."""
         return self._elementwise(lambda block, a: complex_code.unary(block, kind, a), value)
 
@@ -129,7 +129,7 @@ class Emitter(MapEmitter):
         """`or`, `and` or `xor` of bools."""
         return self._elementwise(lambda block, a, b: scalar_code.binary(block, kind, a, b), lhs, rhs, boolean=True)
 
-    def where(self, condition: Any, true: Any, false: Any) -> Any:
+    def where(self, condition: Operand, true: Operand, false: Operand) -> Any:
         """`true` where the condition holds, else `false`."""
         return self._elementwise(complex_code.select, condition, true, false, first_is_bool=True)
 
@@ -141,16 +141,16 @@ class Emitter(MapEmitter):
         """The smaller; NaN if either is."""
         return self.binary("min", lhs, rhs)
 
-    def sqrt(self, value: Any) -> Any:
+    def sqrt(self, value: Operand) -> Any:
         return self.unary("sqrt", value)
 
-    def rsqrt(self, value: Any) -> Any:
+    def rsqrt(self, value: Operand) -> Any:
         return self.unary("rsqrt", value)
 
-    def abs(self, value: Any) -> Any:
+    def abs(self, value: Operand) -> Any:
         return _of_sizes(self.unary("abs", value))
 
-    def abs_sq(self, value: Any) -> Any:
+    def abs_sq(self, value: Operand) -> Any:
         """``|x|**2``, of a real dtype: what `square` is for real numbers."""
         return _of_sizes(self._elementwise(complex_code.abs_sq, value))
 
@@ -168,16 +168,16 @@ class Emitter(MapEmitter):
         }
         return Tree(self, tree.leaf_set, parts, dict(tree.dtypes), extent=tree.extent)
 
-    def tanh(self, value: Any) -> Any:
+    def tanh(self, value: Operand) -> Any:
         return self.unary("tanh", value)
 
-    def sign(self, value: Any) -> Any:
+    def sign(self, value: Operand) -> Any:
         return self._elementwise(complex_code.sign, value)
 
-    def square(self, value: Any) -> Any:
+    def square(self, value: Operand) -> Any:
         return self.power(value, 2)
 
-    def power(self, lhs: Any, rhs: Any) -> Any:
+    def power(self, lhs: Operand, rhs: Operand) -> Any:
         """`lhs**rhs`; a positive Python integer as exponent multiplies out."""
         if isinstance(rhs, int) and rhs > 0:
             return self._elementwise(lambda block, a: complex_code.integer_power(block, a, rhs), lhs)
@@ -187,7 +187,7 @@ class Emitter(MapEmitter):
         """The remainder of a division of integers, with the sign of `lhs`."""
         return self.binary("rem", lhs, rhs)
 
-    def select(self, condition: Scalar, true: Any, false: Any) -> Any:
+    def select(self, condition: Scalar, true: Operand, false: Operand) -> Any:
         """One of two pytrees of builder values with one structure, as `where` on each value."""
 
         def one(a: Any, b: Any) -> Any:
@@ -281,7 +281,7 @@ class Emitter(MapEmitter):
         return scalar_code.cast(self._block, scalar.value, type_)
 
 
-def _of_sizes(value: Any) -> Any:
+def _of_sizes(value: Operand) -> Any:
     """A tree of real values, in the dtypes of the parts of complex ones; any other value itself."""
     if isinstance(value, Tree):
         value.dtypes = {k: real_of(dtype) for k, dtype in value.dtypes.items()}

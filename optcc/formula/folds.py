@@ -12,6 +12,7 @@ import numpy as np
 from xdsl.dialects.builtin import ComplexType, SymbolRefAttr
 from xdsl.ir import Block, SSAValue
 
+from optcc.base import PyTree
 from optcc.dialect import (
     Combiner,
     CountOp,
@@ -78,7 +79,7 @@ class TreeEmitter(Emitter):
     # Leaf sets
 
     def split(
-        self, tree: Tree, selected: Sequence[bool], structures: tuple[Any, Any] | None = None
+        self, tree: Tree, selected: Sequence[bool], structures: tuple[PyTree, PyTree] | None = None
     ) -> tuple[Tree, Tree]:
         """Part a tree by leaf: those selected, in tree order, and the rest, over the sets of `LeafSets.partition`."""
         sets = self.leaf_sets.partition(tree.leaf_set, selected, structures)

@@ -35,7 +35,7 @@ def check_number(name: str, value: Any, where: str, fix: str = "") -> None:
             raise ValueError(message(what, where)) from None
 
 
-def _is_real(value: Any) -> bool:
+def _is_real(value: object) -> bool:
     dtype = value.dtype if isinstance(value, np.number | np.ndarray | jax.Array) else np.dtype(type(value))
     return bool(jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.floating))
 

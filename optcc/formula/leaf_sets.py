@@ -10,6 +10,7 @@ from typing import Any
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 
+from optcc.base import PyTree
 from optcc.dialect import Leaf, LeafTableAttr, LeavesOp
 from optcc.formula.values import GroupedLeaves
 
@@ -129,7 +130,7 @@ class LeafSets:
         return GroupedLeaves(old.root, old.structure, groups, dict(old.members))
 
     def partition(
-        self, old: GroupedLeaves, selected: Sequence[bool], structures: tuple[Any, Any] | None = None
+        self, old: GroupedLeaves, selected: Sequence[bool], structures: tuple[PyTree, PyTree] | None = None
     ) -> tuple[GroupedLeaves, GroupedLeaves]:
         """The leaves selected, in tree order, and the rest, with the structures given.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -40,64 +40,68 @@ class GroupedLeaves:
         return tuple(sorted(i for group in self.members.values() for i in group))
 
 
+Operand: TypeAlias = "Tree | Scalar | float"
+"""What arithmetic takes: values over leaves, step-level numbers and Python's numbers."""
+
+
 class Arithmetic:
     """Operators shared by trees and scalars; the builder does the work."""
 
     builder: Any  # the emitter, which is above this module
 
-    def __add__(self, other: Any):
+    def __add__(self, other: Operand):
         return self.builder.binary("add", self, other)
 
-    def __radd__(self, other: Any):
+    def __radd__(self, other: Operand):
         return self.builder.binary("add", other, self)
 
-    def __sub__(self, other: Any):
+    def __sub__(self, other: Operand):
         return self.builder.binary("sub", self, other)
 
-    def __rsub__(self, other: Any):
+    def __rsub__(self, other: Operand):
         return self.builder.binary("sub", other, self)
 
-    def __mul__(self, other: Any):
+    def __mul__(self, other: Operand):
         return self.builder.binary("mul", self, other)
 
-    def __rmul__(self, other: Any):
+    def __rmul__(self, other: Operand):
         return self.builder.binary("mul", other, self)
 
-    def __truediv__(self, other: Any):
+    def __truediv__(self, other: Operand):
         return self.builder.binary("div", self, other)
 
-    def __rtruediv__(self, other: Any):
+    def __rtruediv__(self, other: Operand):
         return self.builder.binary("div", other, self)
 
-    def __pow__(self, other: Any):
+    def __pow__(self, other: Operand):
         return self.builder.power(self, other)
 
-    def __rpow__(self, other: Any):
+    def __rpow__(self, other: Operand):
         return self.builder.power(other, self)
 
     def __neg__(self):
         return self.builder.unary("neg", self)
 
-    def __lt__(self, other: Any):
+    def __lt__(self, other: Operand):
         return self.builder.compare("lt", self, other)
 
-    def __le__(self, other: Any):
+    def __le__(self, other: Operand):
         return self.builder.compare("le", self, other)
 
-    def __gt__(self, other: Any):
+    def __gt__(self, other: Operand):
         return self.builder.compare("gt", self, other)
 
-    def __ge__(self, other: Any):
+    def __ge__(self, other: Operand):
         return self.builder.compare("ge", self, other)
 
-    def equals(self, other: Any):
+    def equals(self, other: Operand):
         """Elementwise equality; `==` is left to mean identity, so that values can be keys."""
         return self.builder.compare("eq", self, other)
 
-    def __or__(self, other: Any):
+    def __or__(self, other: Operand):
         return self.builder.logical("or", self, other)
 
-    def __and__(self, other: Any):
+    def __and__(self, other: Operand):
         return self.builder.logical("and", self, other)
 
     def __bool__(self) -> bool:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.extend import core as jex_core
+from jax.extend.core import JaxprEqn
 
 from optcc import base
 from optcc.base import Params
@@ -109,7 +110,7 @@ class Inliner:
     def new(self, aval: Any) -> Array:
         return Array(next(self._numbers), tuple(aval.shape), aval.dtype)
 
-    def inline(self, jaxpr: Any, consts: Sequence[Any], inputs: Sequence[Atom]) -> list[Atom]:
+    def inline(self, jaxpr: Any, consts: Sequence[jax.Array], inputs: Sequence[Atom]) -> list[Atom]:
         """Append the equations of a jaxpr; its results."""
         env: dict[Any, Atom] = dict(zip(jaxpr.invars, inputs, strict=True))
         for var, const in zip(jaxpr.constvars, consts, strict=True):
@@ -143,14 +144,14 @@ class Inliner:
         return array
 
     def _append(
-        self, name: str, params: Params, given: Sequence[Atom], avals: Sequence[Any], bind: Any, eqn: Any
+        self, name: str, params: Params, given: Sequence[Atom], avals: Sequence[Any], bind: Any, eqn: JaxprEqn
     ) -> list[Array]:
         results = [self.new(aval) for aval in avals]
         source = *self._around, eqn.source_info
         self.flat.equations.append(Equation(name, params, tuple(given), tuple(results), bind, source))
         return results
 
-    def _inside(self, eqn: Any, jaxpr: Any, consts: Sequence[Any], given: Sequence[Atom]) -> list[Atom]:
+    def _inside(self, eqn: JaxprEqn, jaxpr: Any, consts: Sequence[jax.Array], given: Sequence[Atom]) -> list[Atom]:
         """What an equation calls, in its place."""
         before = self._around
         self._around = (*before, eqn.source_info)
@@ -158,7 +159,7 @@ class Inliner:
         self._around = before
         return results
 
-    def _select(self, eqn: Any, given: Sequence[Atom]) -> list[Atom]:
+    def _select(self, eqn: JaxprEqn, given: Sequence[Atom]) -> list[Atom]:
         """All branches of a `cond`, and for each result the choice: a branch has no effects."""
         index, *operands = given
         branches = [self._inside(eqn, one.jaxpr, one.consts, operands) for one in eqn.params["branches"]]
@@ -173,7 +174,7 @@ class Inliner:
         return results
 
 
-def _bind(eqn: Any, *arrays: Any) -> Sequence[Any]:
+def _bind(eqn: JaxprEqn, *arrays: Any) -> Sequence[Any]:
     with eqn.ctx.manager:
         results = eqn.primitive.bind(*arrays, **eqn.primitive.get_bind_params(eqn.params))
     return results if eqn.primitive.multiple_results else [results]

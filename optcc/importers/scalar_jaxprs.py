@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 from jax.extend import core as jex_core
+from jax.extend.core import JaxprEqn
 from xdsl.ir import Block, SSAValue
 
 from optcc.dtypes import dtype_of, type_of
@@ -101,7 +102,7 @@ def _literal(block: Block, value: Any, aval: Any) -> SSAValue:
         raise _UnsupportedError from None
 
 
-def _equation(block: Block, eqn: Any, args: list[SSAValue]) -> list[SSAValue]:
+def _equation(block: Block, eqn: JaxprEqn, args: list[SSAValue]) -> list[SSAValue]:
     name = eqn.primitive.name
     floating = bool(args) and np.issubdtype(dtype_of(args[0].type), np.floating)
     if name in _CALLS:

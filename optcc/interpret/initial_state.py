@@ -111,7 +111,7 @@ def _put(arrays: Sequence[jax.Array], homes: Sequence[Any]) -> list[Any]:
     return [found[i] for i in range(len(made))]
 
 
-def _materialized(x: Any) -> Any:
+def _materialized(x: object) -> Any:
     """An array with memory of its own in the place of a view of one number. Of zeros the system reserves it only."""
     if not isinstance(x, np.ndarray) or any(x.strides) or not x.size:
         return x
@@ -119,7 +119,7 @@ def _materialized(x: Any) -> Any:
     return np.zeros(x.shape, x.dtype) if zeros else x
 
 
-def own_arrays(arrays: Sequence[jax.Array], others: Sequence[Any]) -> list[Any]:
+def own_arrays(arrays: Sequence[jax.Array], others: Sequence[jax.Array]) -> list[Any]:
     """Arrays none of which is one of the others, such as parameters, and none twice, so that all may be donated."""
     taken = {id(x) for x in others}
     out: list[Any] = []

@@ -53,7 +53,7 @@ def interpret_init(definition: Definition, params: Params) -> Any:
 
 
 def interpret_update(
-    definition: Definition, updates: Updates, state: OptState, params: Params, extra_args: dict[str, Any]
+    definition: Definition, updates: Updates, state: OptState, params: Params, extra_args: dict[str, PyTree]
 ) -> Any:
     """New updates and new state."""
     extra, functions = split_functions(relevant_extra_args(definition, extra_args))
@@ -172,12 +172,14 @@ def _by_path(tree: PyTree) -> list[tuple[str, Any]]:
     return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
 
 
-def relevant_extra_args(definition: Definition, extra_args: dict[str, Any]) -> dict[str, Any] | None:
+def relevant_extra_args(definition: Definition, extra_args: dict[str, PyTree]) -> dict[str, Any] | None:
     """The extra arguments, if some transformation in the chain takes any."""
     return extra_args if extra_args and uses_extra_args(definition) else None
 
 
-def split_functions(extra_args: dict[str, Any] | None) -> tuple[dict[str, Any] | None, dict[str, Callable[..., Any]]]:
+def split_functions(
+    extra_args: dict[str, PyTree] | None,
+) -> tuple[dict[str, Any] | None, dict[str, Callable[..., Any]]]:
     """The extra arguments that are arrays, and those that are functions."""
     functions = {name: x for name, x in (extra_args or {}).items() if callable(x)}
     arrays = {name: x for name, x in (extra_args or {}).items() if name not in functions}

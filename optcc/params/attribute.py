@@ -56,5 +56,5 @@ def _all_arrays(tree: PyTree) -> bool:
     return bool(leaves) and all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves)
 
 
-def _is_shape(x: Any) -> bool:
+def _is_shape(x: object) -> bool:
     return isinstance(x, jax.ShapeDtypeStruct)

@@ -36,7 +36,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _tree(value: Any, path: str) -> Any:
+def _tree(value: object, path: str) -> Any:
     if isinstance(value, list):
         if all(_is_number(item) for item in value):
             return leaf(_shape(value, path), "float32", _where(path))
@@ -49,14 +49,14 @@ def _tree(value: Any, path: str) -> Any:
     raise ParamsError(message(f"{json.dumps(value)} is neither a shape nor a container", _where(path), _FIX))
 
 
-def _shape(value: Any, path: str) -> list[int]:
+def _shape(value: object, path: str) -> list[int]:
     if isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value):
         return value
     what = f"{json.dumps(value)} is no shape: a shape is a list of non-negative integers"
     raise ParamsError(message(what, _where(path), _FIX))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -26,7 +26,7 @@ def outside_trace(*values: Any) -> AbstractContextManager[Any]:
     return nullcontext() if is_traced else jax.ensure_compile_time_eval()
 
 
-def is_key(x: Any) -> bool:
+def is_key(x: object) -> bool:
     """Whether an array, or a shape and dtype, is one of typed keys of random numbers."""
     # A state may hold a Python number that the user has put there. What numpy has a dtype for is no key, and soon told.
     dtype = getattr(x, "dtype", None)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from optcc.base import LookaheadParams, OptState, Params, PyTree, Updates
-from optcc.dialect import Extent, KeyType, Role, Slot, TreeType, set_signature
-from optcc.dtypes import name_of, type_of
+from optcc.dialect import Extent, Role, Slot
+from optcc.dtypes import name_of
 from optcc.errors import message
 from optcc.formula.builder import Builder
 from optcc.formula.definition import Definition
 from optcc.formula.folds import MixedGroupError
-from optcc.formula.leaf_sets import PARAMETERS, LeafSets
+from optcc.formula.leaf_sets import PARAMETERS
 from optcc.formula.values import GroupedLeaves, Key, Scalar, Tree
-from optcc.importers.foreign import opaque_leaf_set
-from optcc.program.arrays import PyTreeDef, leaf_table
+from optcc.program.arrays import leaf_table
 from optcc.program.program import INIT, UPDATE, Program
 from optcc.program.state import StateLayout, StateSlot, Value
+from optcc.program.writers import FunctionWriter, ModuleWriter, by_group
 
-Dtypes = dict[int, np.dtype]
 Signatures = list[tuple[str, ...]]
 """For each leaf of a pytree what the leaves of its group have in common."""
 Apart = tuple[frozenset[int], ...]
@@ -60,19 +56,19 @@ def takes_examples(definition: Definition) -> bool:
 
 
 def build_init(
-    definition: Definition, params: Params, within: _Module | None = None, signatures: Signatures | None = None
+    definition: Definition, params: Params, within: ModuleWriter | None = None, signatures: Signatures | None = None
 ) -> tuple[Program, StateLayout]:
     """A program with `@init`, which makes the initial state, and the layout of that state.
 
     `params` is a pytree of shapes and dtypes; `signatures` says which leaves share a group, by default those of one
     dtype. Raises TypeError for a leaf that is neither float nor complex.
     """
-    f = _Function(INIT, definition, within or _Module())
+    f = FunctionWriter(INIT, definition, within or ModuleWriter())
     like = fast_of(params)
     dtypes = _check_floats(like, "parameter")
     signatures = signatures or [(name_of(d),) for d in dtypes]
     root = f.builder.leaf_sets.root(PARAMETERS, jax.tree.structure(like), leaf_table(like), signatures)
-    state = f.builder.initialize(None, definition, f.params_argument(params, root, _by_group(root, dtypes)))
+    state = f.builder.initialize(None, definition, f.params_argument(params, root, by_group(root, dtypes)))
     layout = StateLayout(state)
     for slot in layout.slots:
         f.result(Role.STATE, slot.path, slot.value, slot.positions)
@@ -87,7 +83,7 @@ def build_update(
     updates: Updates,
     state: OptState,
     params: Params | None = None,
-    extra_args: Any | None = None,
+    extra_args: PyTree | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Program:
     """A program with `@update`, which transforms updates.
@@ -96,24 +92,26 @@ def build_update(
     arguments that are no arrays. Raises TypeError for a gradient that is neither float nor complex.
     """
     given = _Given(definition, layout, updates, state, params, extra_args, functions or {})
-    return _with_groups_apart(lambda apart: _build_update(given, apart, _Module()))
+    return _with_groups_apart(lambda apart: _build_update(given, apart, ModuleWriter()))
 
 
-def build_program(definition: Definition, params: Params, updates: Updates, extra_args: Any | None = None) -> Program:
+def build_program(
+    definition: Definition, params: Params, updates: Updates, extra_args: PyTree | None = None
+) -> Program:
     """A program with `@init` and `@update` for parameters, gradients and extra arguments, pytrees of shapes and dtypes.
 
     In both functions the same leaves form a group, so that a pass finds each slot of the state in both.
     """
 
     def build(apart: Apart) -> Program:
-        module = _Module()
+        module = ModuleWriter()
         init, layout = build_init(definition, params, module)
         state = init.init.shapes(Role.STATE, results=True)
         given = _Given(definition, layout, updates, state, params, extra_args, {})
         signatures = _all_signatures(given, apart)
         if _groups(signatures) != _groups([(name_of(np.dtype(x.dtype)),) for x in jax.tree.leaves(fast_of(params))]):
             # A state of several dtypes parts the leaves further than the parameters do.
-            module = _Module()
+            module = ModuleWriter()
             build_init(definition, params, module, signatures)
         return _build_update(given, apart, module)
 
@@ -165,21 +163,21 @@ def _groups(signatures: Signatures) -> list[int]:
     return [numbers.setdefault(signature, len(numbers)) for signature in signatures]
 
 
-def _build_update(given: _Given, apart: Apart, module: _Module) -> Program:
+def _build_update(given: _Given, apart: Apart, module: ModuleWriter) -> Program:
     """As `build_update`, into a module; leaves inside and outside each set of `apart` are put into different groups."""
     definition, layout, updates, params = given.definition, given.layout, given.updates, given.params
-    f = _Function(UPDATE, definition, module)
+    f = FunctionWriter(UPDATE, definition, module)
     b = f.builder
     like, signatures = given.like, _all_signatures(given, apart)
     root = b.leaf_sets.root(PARAMETERS, jax.tree.structure(like), leaf_table(like), signatures)
     shapes = dict(enumerate(tuple(x.shape) for x in jax.tree.leaves(updates)))
     dtypes = [np.dtype(x.dtype) for x in jax.tree.leaves(updates)]
-    gradients = f.tree_argument(Slot(Role.UPDATES), b.leaf_sets.restrict(root, root, shapes), _by_group(root, dtypes))
+    gradients = f.tree_argument(Slot(Role.UPDATES), b.leaf_sets.restrict(root, root, shapes), by_group(root, dtypes))
     arrays = layout.arrays(given.state)
     pairs = [_state_argument(f, layout, arrays, slot, p, root) for slot, p in zip(layout.slots, arrays, strict=True)]
     old_state = layout.fill_values([value for value, _ in pairs])
     weights = [np.dtype(x.dtype) for x in jax.tree.leaves(fast_of(params))]
-    tree = None if params is None else f.params_argument(params, root, _by_group(root, weights))
+    tree = None if params is None else f.params_argument(params, root, by_group(root, weights))
     b.extra_args, b.extra_functions = f.extra_arguments(given.extra_args), given.functions
     new_updates, new_state = b.apply(None, definition, gradients, old_state, tree)
     new = StateLayout(new_state)
@@ -197,11 +195,11 @@ def _build_update(given: _Given, apart: Apart, module: _Module) -> Program:
 
 
 def _state_argument(
-    f: _Function,
+    f: FunctionWriter,
     layout: StateLayout,
-    arrays: Sequence[Sequence[Any]],
+    arrays: Sequence[Sequence[jax.Array]],
     slot: StateSlot,
-    part: Sequence[Any],
+    part: Sequence[jax.Array],
     root: GroupedLeaves,
 ) -> tuple[Value, Any]:
     """The argument for one slot of the state, and the dtypes that it is stored in."""
@@ -217,12 +215,12 @@ def _state_argument(
     own = old.extent == Extent.ELEMENTS
     shapes = {i: tuple(x.shape) for i, x in zip(old.leaf_set.leaves, part, strict=True)} if own else None
     leaf_set = b.leaf_sets.restrict(root, old.leaf_set, shapes, field if own else "on")
-    dtypes = _by_group(leaf_set, [np.dtype(x.dtype) for x in part])
+    dtypes = by_group(leaf_set, [np.dtype(x.dtype) for x in part])
     where = Slot(Role.STATE, slot.path)
     return f.tree_argument(where, leaf_set, dtypes, extent=old.extent, places=slot.positions), dtypes
 
 
-def _root_of_init(b: Builder, old: Tree, layout: StateLayout, arrays: Sequence[Sequence[Any]]) -> GroupedLeaves:
+def _root_of_init(b: Builder, old: Tree, layout: StateLayout, arrays: Sequence[Sequence[jax.Array]]) -> GroupedLeaves:
     """The whole leaf set that a slot is over, where that is not the parameters': its leaves are those that init made.
 
     The state alone does not tell them: it may have none of them, or one number for each.
@@ -234,139 +232,8 @@ def _root_of_init(b: Builder, old: Tree, layout: StateLayout, arrays: Sequence[S
     return b.leaf_sets.root(name, structure, leaves, both)
 
 
-class _Module:
-    """A module being written: its functions share leaf sets, hyperparameters and opaque functions."""
-
-    def __init__(self) -> None:
-        self.block = Block()
-        self.op = ModuleOp(Region(self.block))
-        self.leaf_sets = LeafSets(self.block)
-        self.bindings: dict[str, Any] = {}
-        self.callables: dict[str, Callable[..., Any]] = {}
-        self.zeroed, self.literals = set[int](), dict[str, str]()
-
-    def program(self, structures: Mapping[Role, PyTreeDef], after: Mapping[Role, PyTreeDef]) -> Program:
-        """The finished program; `after` are the pytrees that it returns."""
-        self.leaf_sets.finish()
-        self.op.verify()
-        return Program(self.op, structures, after, self.bindings, self.callables, frozenset(self.zeroed), self.literals)
-
-
-class _Function:
-    """A function being written: its builder, and the slots of the arguments and results so far."""
-
-    def __init__(self, name: str, root: Definition, module: _Module) -> None:
-        self.module = module
-        self.block = Block()
-        self.function = FuncOp(name, ((), ()), Region(self.block))
-        module.block.add_op(self.function)
-        self.builder = Builder(module.leaf_sets.for_function(), self.block, root, module)
-        self.inputs: list[Slot] = []
-        self.outputs: list[Slot] = []
-        self.values: list[SSAValue] = []
-
-    def params_argument(self, params: Params, root: GroupedLeaves, dtypes: Dtypes) -> Any:
-        """The parameters: a tree, or the two of `LookaheadParams`."""
-        if not isinstance(params, LookaheadParams):
-            return self.tree_argument(Slot(Role.PARAMS), root, dtypes)
-        count = len(root.leaves)
-        trees = (
-            self.tree_argument(Slot(Role.PARAMS, (name,)), root, dtypes, places=range(i * count, (i + 1) * count))
-            for i, name in enumerate(params._fields)
-        )
-        return LookaheadParams(*trees)
-
-    def extra_arguments(self, extra_args: PyTree) -> dict[str, Tree] | None:
-        """The extra arguments, each a tree over leaves of its own, in the order in which JAX flattens them."""
-        if extra_args is None:
-            return None
-        made: dict[str, Tree] = {}
-        start = 0
-        for name in sorted(extra_args):
-            leaf_set, dtypes = opaque_leaf_set(self.builder, f"extra_{name}", extra_args[name])
-            places = range(start, start + len(leaf_set.leaves))
-            made[name] = self.tree_argument(Slot(Role.EXTRA, (name,)), leaf_set, dtypes, places=places)
-            start = places.stop
-        return {name: made[name] for name in extra_args}
-
-    def updates_result(self, updates: Updates, root: GroupedLeaves) -> PyTreeDef:
-        """Return the updates, which have the structure of the parameters, but for a measurement; their structure."""
-        if not isinstance(updates, LookaheadParams):
-            self.result(Role.UPDATES, (), updates, range(len(updates.leaf_set.leaves)))
-            return root.structure if updates.leaf_set.root == root.root else updates.leaf_set.structure
-        count = len(root.leaves)
-        for i, (name, tree) in enumerate(zip(updates._fields, updates, strict=True)):
-            self.result(Role.UPDATES, (name,), tree, range(i * count, (i + 1) * count))
-        trees = [jax.tree.unflatten(root.structure, [0] * root.structure.num_leaves) for _ in updates]
-        return jax.tree.structure(LookaheadParams(*trees))
-
-    def tree_argument(
-        self,
-        slot: Slot,
-        leaf_set: GroupedLeaves,
-        dtypes: Dtypes,
-        *,
-        extent: str = Extent.ELEMENTS,
-        places: Sequence[int] | None = None,
-    ) -> Tree:
-        """A tree, whose leaves are at `places` in the pytree of its role, or are all of it."""
-        values: dict[int, SSAValue] = {}
-        for k, one in _grouped(slot, leaf_set, places):
-            values[k] = self._argument(TreeType.of(type_of(dtypes[k]), leaf_set.groups[k], extent), one)
-        return self.builder.load(leaf_set, values)
-
-    def scalar_argument(self, slot: StateSlot, dtype: np.dtype) -> Scalar:
-        """A 0-d array of the state."""
-        return self.builder.scalar(self._argument(type_of(dtype), Slot(Role.STATE, slot.path, slot.positions)))
-
-    def key_argument(self, slot: StateSlot, implementation: str) -> Key:
-        """A key of random numbers of the state."""
-        value = self._argument(KeyType.of(implementation), Slot(Role.STATE, slot.path, slot.positions))
-        return Key(value, implementation)
-
-    def result(
-        self, role: Role, path: tuple[str, ...], value: Value, places: Sequence[int], stored: Any = None
-    ) -> None:
-        """Return a value in the dtypes stored, or in its own."""
-        slot = Slot(role, path, tuple(places))
-        if isinstance(value, Tree):
-            parts = self.builder.store(value, stored)
-            for k, one in _grouped(slot, value.leaf_set, places):
-                self.outputs.append(one)
-                self.values.append(parts[k])
-            return
-        self.outputs.append(slot)
-        is_key = isinstance(value, Key)
-        dtype = None if is_key else stored or value.array_dtype
-        self.values.append(value.value if is_key else self.builder.scalar_as(value, type_of(dtype)))
-
-    def finish(self) -> None:
-        """End the function, with the types and slots of its arguments and results."""
-        self.block.add_op(ReturnOp(*self.values))
-        set_signature(self.function, self.inputs, self.outputs)
-
-    def _argument(self, type_: Attribute, slot: Slot) -> SSAValue:
-        value = self.block.insert_arg(type_, len(self.block.args))
-        hint = slot.path[-1] if slot.path else str(slot.role)
-        value.name_hint = hint if hint.isidentifier() else None
-        self.inputs.append(slot)
-        return value
-
-
-def _grouped(slot: Slot, leaf_set: GroupedLeaves, places: Sequence[int] | None) -> list[tuple[int, Slot]]:
-    """The slot of each group of a tree: the places of its leaves."""
-    place = dict(zip(leaf_set.leaves, range(len(leaf_set.leaves)) if places is None else places, strict=True))
-    return [(k, replace(slot, places=tuple(place[m] for m in leaf_set.members[k]))) for k in leaf_set.groups]
-
-
-def _by_group(leaf_set: GroupedLeaves, dtypes: Sequence[np.dtype]) -> Dtypes:
-    """The dtype of each group, from the dtypes of the set's leaves in tree order."""
-    place = {leaf: i for i, leaf in enumerate(leaf_set.leaves)}
-    return {k: np.dtype(dtypes[place[members[0]]]) for k, members in leaf_set.members.items()}
-
-
 def _signatures(
-    root: str, dtypes: Sequence[Sequence[np.dtype]], layout: StateLayout, arrays: Sequence[Sequence[Any]]
+    root: str, dtypes: Sequence[Sequence[np.dtype]], layout: StateLayout, arrays: Sequence[Sequence[jax.Array]]
 ) -> list[tuple[str, ...]]:
     """What the leaves of a pytree must share to be in one group: the dtypes given, and those of every state slot."""
     stored = _dtypes_of_leaves(root, layout, arrays)
@@ -374,7 +241,7 @@ def _signatures(
     return [(*names, *stored.get(i, ())) for i, names in enumerate(given)]
 
 
-def _dtypes_of_leaves(root: str, layout: StateLayout, arrays: Sequence[Sequence[Any]]) -> dict[int, list[str]]:
+def _dtypes_of_leaves(root: str, layout: StateLayout, arrays: Sequence[Sequence[jax.Array]]) -> dict[int, list[str]]:
     """For each leaf of a pytree, by its number, the dtypes of what the state keeps of it."""
     found: dict[int, list[str]] = {}
     for slot, part in zip(layout.slots, arrays, strict=True):

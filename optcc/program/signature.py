@@ -119,7 +119,7 @@ class Signature:
         bindings = self.of_role(role, results=results)
         return _flat(bindings, [b.arrays[0] if b.is_one_array else b.arrays for b in bindings])
 
-    def arguments(self, arrays: Sequence[jax.Array], element: Callable[[Any, int], Any]) -> list[Any]:
+    def arguments(self, arrays: Sequence[Any], element: Callable[[Any, int], Any]) -> list[Any]:
         """The arguments of the function, from the caller's flat arrays and then those of hyperparameters.
 
         A tree is the list of its leaves, or the one array that holds them; a hyperparameter is `element(array, place)`.
@@ -160,7 +160,7 @@ class Signature:
         """Shapes and dtypes of the flat results."""
         return [x for role in ROLES for x in self.shapes(role, results=True)]
 
-    def data_to_keys(self, arrays: Sequence[jax.Array]) -> list[Any]:
+    def data_to_keys(self, arrays: Sequence[Any]) -> list[Any]:
         """Flat results with keys of random numbers in the place of their data."""
         if not any(b.key for b in self.outputs):
             return list(arrays)

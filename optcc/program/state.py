@@ -100,5 +100,5 @@ def _unflatten(leaf_set: GroupedLeaves, leaves: Sequence[Any]) -> Any:
     return jax.tree.unflatten(leaf_set.structure, leaves)
 
 
-def _is_value(x: Any) -> bool:
+def _is_value(x: object) -> bool:
     return isinstance(x, Tree | Scalar | Key | Zipped | Scattered)

@@ -220,7 +220,7 @@ class Report:
         return report_html(self)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Tuples as lists, as JSON would read them back."""
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}

@@ -89,7 +89,7 @@ def key_of(function: Function) -> Any:
 def jit_init(bound: BoundFunction) -> Any:
     """The jitted initial state, of the leaves of the parameters and of hyperparameters."""
 
-    def optcc_init(params: Params, hypers: Any) -> Any:
+    def optcc_init(params: Params, hypers: Sequence[jax.Array]) -> Any:
         arrays = own_arrays([jnp.asarray(x) for x in bound.interpret(*keys_to_data(params), *hypers)], params)
         return trees_of(bound.function, bound.function.signature.data_to_keys(arrays))[Role.STATE]
 
@@ -102,7 +102,9 @@ def jit_step(bound: BoundFunction | OnMesh, *, donate: bool) -> Any:
     like = {role: like_of(bound.function, role) for role in (Role.UPDATES, Role.STATE, Role.PARAMS)}
     zeroed = bound.function.program.zeroed
 
-    def optcc_step(params: Params, state: OptState, grads: Updates, hypers: Any, extra: PyTree = None) -> Any:
+    def optcc_step(
+        params: Params, state: OptState, grads: Updates, hypers: Sequence[jax.Array], extra: PyTree = None
+    ) -> Any:
         grads, params, aside = set_apart(grads, params, like[Role.UPDATES])
         trees = {Role.UPDATES: grads, Role.STATE: state, Role.PARAMS: params, Role.EXTRA: extra}
         check_step(like, trees)
@@ -141,7 +143,7 @@ def interpret(function: Function, trees: Mapping[Role, PyTree], hypers: Sequence
     return trees_of(function, function.signature.data_to_keys([jnp.asarray(x) for x in arrays]))
 
 
-def extra_arrays(source: Definition | Program, extra_args: dict[str, Any]) -> dict[str, Any] | None:
+def extra_arrays(source: Definition | Program, extra_args: dict[str, PyTree]) -> dict[str, Any] | None:
     """The extra arguments that some transformation of a chain asks for, as arrays. Raises TypeError for a function."""
     if not extra_args or isinstance(source, Program):
         return None
@@ -156,7 +158,7 @@ NAMES = {Role.UPDATES: "grads", Role.STATE: "state", Role.PARAMS: "params"}
 """What errors call the pytrees of a step."""
 
 
-def check_step(like: Mapping[Role, Any], trees: Mapping[Role, PyTree]) -> None:
+def check_step(like: Mapping[Role, PyTree], trees: Mapping[Role, PyTree]) -> None:
     """Check arrays against the parameters and state compiled for. Raises TreeMismatchError."""
     for role, what in NAMES.items():
         got, expected = trees.get(role), like[role]

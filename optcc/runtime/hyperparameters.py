@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 from xdsl.dialects.func import FuncOp
 
 from optcc.dialect import hypers_in
@@ -25,7 +26,7 @@ class Hyperparameters:
     def __init__(
         self,
         program: Callable[[], Program],
-        changes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, ArrayLike] | None = None,
         check: Callable[[Mapping[str, Any]], None] | None = None,
         full_names: Mapping[str, str] | None = None,
     ) -> None:
@@ -48,7 +49,7 @@ class Hyperparameters:
         written = {op.key.data: bindings[op.key.data] if op.default is None else op.default.value.data for op in ops}
         return written | self._changes
 
-    def replaced(self, changes: Mapping[str, Any]) -> Hyperparameters:
+    def replaced(self, changes: Mapping[str, ArrayLike]) -> Hyperparameters:
         """The same ones with other values for some.
 
         Raises ValueError for a name that is no hyperparameter or a value out of range, and TypeError for one that is no

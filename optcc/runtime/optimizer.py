@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import jax
+from jax.typing import ArrayLike
 from xdsl.passes import ModulePass
 
 from optcc import base
-from optcc.base import Params, Updates
+from optcc.base import Params, PyTree, Updates
 from optcc.dialect import Role
 from optcc.formula.definition import Definition
 from optcc.formula.hyper_names import full_names
@@ -51,7 +52,7 @@ class CompiledOptimizer(Inspectable):
         backend: str = "auto",
         layout: str = "tree",
         pipeline: Sequence[ModulePass] = PIPELINES["step"],
-        extra_args: Mapping[str, Any] | None = None,
+        extra_args: Mapping[str, PyTree] | None = None,
         grads: Updates = None,
         target: str | None = None,
         placement: Placement | None = None,
@@ -134,7 +135,7 @@ class CompiledOptimizer(Inspectable):
         state: base.OptState,
         params: base.Params,
         *,
-        hyperparams: Mapping[str, Any] | None = None,
+        hyperparams: Mapping[str, ArrayLike] | None = None,
         donate: bool = True,
         **extra_args: Any,
     ) -> tuple[base.Params, base.OptState]:
@@ -240,7 +241,7 @@ class CompiledOptimizer(Inspectable):
         """
         return self._hyperparameters.values
 
-    def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> CompiledOptimizer:
+    def with_hyperparams(self, hyperparams: Mapping[str, ArrayLike]) -> CompiledOptimizer:
         """The same optimizer with other values for some hyperparameters; nothing is compiled.
 
         Raises ValueError for a name that is no hyperparameter or a value out of range, and TypeError for one that is no

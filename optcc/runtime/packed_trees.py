@@ -105,7 +105,7 @@ class Layout:
 class Packed:
     """A pytree in packed form. It is a pytree itself, whose leaves are the arrays of its slots."""
 
-    def __init__(self, arrays: Sequence[jax.Array | jax.ShapeDtypeStruct], layout: Layout) -> None:
+    def __init__(self, arrays: Sequence[Any], layout: Layout) -> None:
         self.arrays = tuple(arrays)
         self.layout = layout
 
@@ -279,12 +279,12 @@ def _pack(packing: Packing, arrays: Sequence[jax.Array]) -> Any:
     return packing.pack(arrays)
 
 
-def _transpose(cotangents: Sequence[Any], buffer: jax.Array, *, packing: Packing) -> list[Any]:
+def _transpose(cotangents: Sequence[jax.Array], buffer: jax.Array, *, packing: Packing) -> list[Any]:
     del buffer
     return [_pack(packing, [ad.instantiate_zeros(c) for c in cotangents])]
 
 
-def _batch(arrays: Sequence[jax.Array], dims: Sequence[Any], *, packing: Packing) -> tuple[list[Any], list[int]]:
+def _batch(arrays: Sequence[jax.Array], dims: Sequence[int | None], *, packing: Packing) -> tuple[list[Any], list[int]]:
     out = jax.vmap(packing.unpack, in_axes=dims[0])(arrays[0])
     return out, [0] * len(out)
 

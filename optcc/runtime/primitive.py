@@ -114,12 +114,12 @@ def is_placed(aval: Any) -> bool:
     )
 
 
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, executable: BoundFunction):
+def _jvp(primals: Sequence[jax.Array], tangents: Sequence[jax.Array], *, executable: BoundFunction):
     tangents = [ad.instantiate_zeros(t) for t in tangents]
     return jax.jvp(lambda *xs: executable.interpret(*xs), tuple(primals), tuple(tangents))
 
 
-def _batch(arrays: Sequence[jax.Array], dims: Sequence[Any], *, executable: BoundFunction):
+def _batch(arrays: Sequence[jax.Array], dims: Sequence[int | None], *, executable: BoundFunction):
     axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(lambda *xs: executable.interpret(*xs), in_axes=axes)(*arrays)
     return out, [0] * len(out)

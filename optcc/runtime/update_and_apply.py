@@ -7,7 +7,7 @@ the step, which never stores them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class UpdateAndApply:
         """Evaluate in jax.numpy."""
         return self._summed(arrays, self.update.interpret)
 
-    def _summed(self, arrays: Sequence[jax.Array], update: Any) -> list[Any]:
+    def _summed(self, arrays: Sequence[jax.Array], update: Callable[..., Any]) -> list[Any]:
         found = list(update(*arrays[: self.arrays + self.update_hypers]))
         given = self.update.function.signature
         before = sum(len(given.shapes(role)) for role in ROLES[: ROLES.index(Role.PARAMS)])
@@ -118,11 +118,11 @@ def _shapes(*avals: Any, both: UpdateAndApply) -> list[Any]:
     return [make(x.shape, x.dtype) for x in (*both.update.out_avals, *params)]
 
 
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, both: UpdateAndApply) -> Any:
+def _jvp(primals: Sequence[jax.Array], tangents: Sequence[jax.Array], *, both: UpdateAndApply) -> Any:
     return jax.jvp(both.interpret, tuple(primals), tuple(ad.instantiate_zeros(t) for t in tangents))
 
 
-def _batch(arrays: Sequence[jax.Array], dims: Sequence[Any], *, both: UpdateAndApply) -> Any:
+def _batch(arrays: Sequence[jax.Array], dims: Sequence[int | None], *, both: UpdateAndApply) -> Any:
     axes = tuple(d if isinstance(d, int) else None for d in dims)
     out = jax.vmap(both.interpret, in_axes=axes)(*arrays)
     return out, [0] * len(out)

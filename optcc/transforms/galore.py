@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
-from optcc.base import OptState
+from optcc.base import OptState, PyTree
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.functions_given import is_function
@@ -114,7 +114,7 @@ def scale_by_galore(
         due = b.remainder(state.count, b.cast_scalar(update_proj_gap, np.int32)).equals(0)
         low_set, low_dtypes = _leaf_set(b, "projected", g, rank, weight_dimension_numbers)
 
-        def project(taken: Any, grads: Sequence[Any], old: Sequence[Any]) -> list[list[Any]]:
+        def project(taken: PyTree, grads: Sequence[Any], old: Sequence[Any]) -> list[list[Any]]:
             def leaf(view: _View | None, x: Any, basis: Any) -> tuple[Any, Any]:
                 if view is None:
                     return x, basis
@@ -181,7 +181,7 @@ def _views(b: Builder, tree: Tree, rank: int, given: DimensionNumbers) -> list[_
     shapes = as_shapes(b, tree)
     found: list[_View | None] = []
 
-    def leaf(own: GaLoreDimensionNumbers | None, below: Any) -> None:
+    def leaf(own: GaLoreDimensionNumbers | None, below: PyTree) -> None:
         found.extend(None if own is None else _view(x.shape, own, rank) for x in jax.tree.leaves(below))
 
     def is_leaf(x: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
+from optcc.base import PyTree
 from optcc.errors import did_you_mean, message
 from optcc.formula.definition import Definition, as_pair, definition_of
 from optcc.formula.hyper_names import child_labels
@@ -83,11 +84,11 @@ multi_transform = partition
 """The older name."""
 
 
-def _labels(param_labels: Any, tree: base.PyTree) -> Labels:
+def _labels(param_labels: PyTree, tree: base.PyTree) -> Labels:
     return param_labels(tree) if is_function(param_labels) else param_labels
 
 
-def _mask(param_labels: Any, group: Hashable) -> Callable[[base.PyTree], base.PyTree]:
+def _mask(param_labels: PyTree, group: Hashable) -> Callable[[base.PyTree], base.PyTree]:
     return lambda tree: jax.tree.map(lambda label: label == group, _labels(param_labels, tree))
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
-from optcc.base import OptState
+from optcc.base import OptState, PyTree
 from optcc.errors import message
 
 ValueFn = Callable[..., jax.Array]
@@ -56,7 +56,7 @@ def real_dtype(params: base.Params) -> Any:
     return jnp.finfo(jax.tree.leaves(params)[0].dtype).dtype
 
 
-def bound(value_fn: ValueFn, extra_args: dict[str, Any], name: str) -> ValueFn:
+def bound(value_fn: ValueFn, extra_args: dict[str, PyTree], name: str) -> ValueFn:
     """The function with those extra arguments that are its own. Raises TypeError for any other."""
     parameters = inspect.signature(value_fn).parameters
     others = sorted(set(extra_args) - set(parameters))
@@ -147,7 +147,7 @@ def scaled(step: jax.Array, updates: base.Updates) -> base.Updates:
     return jax.tree.map(lambda u: (step * u).astype(u.dtype), updates)
 
 
-def like(new: Any, old: Any) -> Any:
+def like(new: PyTree, old: PyTree) -> Any:
     """A state in the dtypes of the one before."""
     return jax.tree.map(lambda x, y: jnp.asarray(x).astype(jnp.asarray(y).dtype), new, old)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 
 from optcc import base
-from optcc.base import OptState
+from optcc.base import OptState, PyTree
 from optcc.formula.definition import Definition, as_pair
 from optcc.transforms.loss_value import TINY
 from optcc.transforms.step_scalars import constants, extra_scalar, narrowest, value_at, wide
@@ -66,7 +66,7 @@ def momo(
         params, value = b.require_params(params), extra_scalar(b, "value")
         beta, first = hypers["beta"], state.count.equals(0)
 
-        def average(new: Any, old: Any) -> Any:
+        def average(new: PyTree, old: PyTree) -> Any:
             return b.where(first, new, beta * old + (1 - beta) * new)
 
         loss, slope = average(value, wide(b, state.barf)), average(b.inner(g, params), wide(b, state.gamma))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
-from optcc.base import OptState
+from optcc.base import OptState, PyTree
 from optcc.errors import TreeMismatchError, did_you_mean, message
 from optcc.formula.definition import stateless, transformation
 from optcc.functions_given import is_function
@@ -273,7 +273,7 @@ def _views(b: Builder, tree: Tree, numbers: DimensionNumbers) -> list[MatrixView
     given = MuonDimensionNumbers() if numbers is None else _given(numbers, shapes)
     found: list[MatrixView] = []
 
-    def leaf(own: Any, below: Any) -> Any:
+    def leaf(own: Any, below: PyTree) -> Any:
         for shape in jax.tree.leaves(below):
             found.append(MatrixView.of(shape.shape, own or MuonDimensionNumbers(), b.where_in_chain))
 

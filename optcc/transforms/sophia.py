@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from optcc import base
-from optcc.base import OptState, Params, Updates
+from optcc.base import OptState, Params, PyTree, Updates
 from optcc.errors import message
 from optcc.formula.definition import Definition, as_pair
 from optcc.transforms.combining import chain
@@ -128,7 +128,7 @@ def _estimate(
 
     tx = base.with_extra_args_support(estimator)
 
-    def on_due_steps(taken: Any) -> base.GradientTransformationExtraArgs:
+    def on_due_steps(taken: PyTree) -> base.GradientTransformationExtraArgs:
         def update(updates: Updates, state: OptState, params: Params = None, **extra: Any) -> Any:
             def run() -> Any:
                 hessian, new = tx.update(updates, state, params, **extra)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from optcc import base
-from optcc.base import OptState
+from optcc.base import OptState, PyTree
 from optcc.errors import did_you_mean, message
 from optcc.transforms.line_searches import ValueFn, bound, like, moved, no_nan, real_dtype, scaled, slope_along
 
@@ -89,7 +89,7 @@ def _where(condition: Any, true: Any, false: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), true, false)
 
 
-def _bracket(s: _Search, rules: _Rules, evaluate: Evaluate, start: _Point, guess: Any) -> _Search:
+def _bracket(s: _Search, rules: _Rules, evaluate: Evaluate, start: _Point, guess: PyTree) -> _Search:
     """Go further until a point is too high or rises: between it and the one before is a good one."""
     step = jnp.where(s.count == 0, guess, rules.increase * s.trial.step).astype(s.trial.step.dtype)
     reached = jnp.asarray(False)
@@ -149,7 +149,7 @@ def _inside(low: _Point, high: _Point, third: _Point) -> Any:
     return jnp.where(well_inside(cubic, 0.2), cubic, jnp.where(well_inside(parabola, 0.1), parabola, middle))
 
 
-def _search(rules: _Rules, evaluate: Evaluate, start: _Point, grad: base.Updates, guess: Any) -> _Search:
+def _search(rules: _Rules, evaluate: Evaluate, start: _Point, grad: base.Updates, guess: PyTree) -> _Search:
     """The whole loop; a search that failed ends at the safe point, if there is one or the last is not finite."""
     no, infinite = jnp.asarray(False), jnp.full((), jnp.inf, start.value.dtype)
     initial = _Search(jnp.asarray(0), start, grad, infinite, infinite, no, no, no, start, start, start, start, grad)
