@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jax
+from jax.core import Tracer
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
-from optcc.dialect import HyperOp, Role, TreeType, leaf_set
-from optcc.lowering.native.calls import sweeps_of
+from optcc.dialect import HyperOp, Role, TreeType, leaf_set, sweeps_of
 from optcc.program.program import Function
 from optcc.report.report import Group
 
@@ -30,7 +29,7 @@ def groups_of(step: Function, values: Mapping[str, Any]) -> tuple[Group, ...]:
 
     def numbers(names: set[str]) -> dict[str, float]:
         known = {key: values[key] for key in sorted(names) if key in values}
-        return {key: float(value) for key, value in known.items() if not isinstance(value, jax.core.Tracer)}
+        return {key: float(value) for key, value in known.items() if not isinstance(value, Tracer)}
 
     return tuple(Group(name, leaves[name], numbers(names)) for name, names in found.items())
 
