@@ -77,4 +77,4 @@ def _verify_types(module: ModuleOp) -> None:
 
 def _parts(type_: Attribute) -> Iterator[Attribute]:
     number = element_type(type_)
-    yield number.element_type if isinstance(number, ComplexType) else number
+    yield next(iter(number.parameters)) if isinstance(number, ComplexType) else number
