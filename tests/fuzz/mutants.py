@@ -70,7 +70,7 @@ func.func @update() -> (f32, f32) {
   %a = arith.constant -0.3 : f64
   %b = arith.truncf %a : f64 to f32
   %c = arith.constant 3.0 : f32
-  %d = arith.mulf %b, %c : f32
+  %d = arith.mulf %c, %c : f32
   func.return %b, %d : f32, f32
 }"""
 """What random modules have none of: arithmetic on constants."""
@@ -100,6 +100,7 @@ def check() -> None:
         optcc.adafactor(0.1, min_dim_size_to_factor=2),
         optcc.chain(optcc.clip(0.1), optcc.lamb(0.1)),
         optcc.amsgrad(0.1),
+        optcc.adabelief(0.1),
         optcc.chain(optcc.adaptive_grad_clip(0.1), optcc.radam(0.1)),
     ):
         compiled = optcc.compile(tx, params, backend="native")

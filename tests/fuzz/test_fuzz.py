@@ -38,6 +38,7 @@ SWEEP = f"""
 """
 SWEPT = f"{LEAVES}func.func @f(%g: {ALL}) -> {ALL} {{{SWEEP}  func.return %z : {ALL}\n}}"
 """A sweep of which a result is joined."""
+AGAIN = f"\n  %z2 = optim.map over @all (%v = %z : {ALL}) -> ({ALL}) {{ optim.yield %v : f32 }}\n"
 NO_RESULTS = f"""{LEAVES}
 func.func @f(%g: {A}) {{
   optim.sweep ins(%x = %g : {A}) outs() -> () {{ optim.yield }}
@@ -113,6 +114,11 @@ def test_arguments_of_other_blocks_are_out_of_scope() -> None:
     ("text", "name", "expected"),
     [
         (SWEPT, "split-leaves", "@f has sweeps: run split-leaves before form-sweeps"),
+        (
+            SWEPT.replace("return %z", "return %z2").replace("}\n  func.return", f"}}{AGAIN}  func.return"),
+            "fuse-maps",
+            "@f has sweeps: run fuse-maps before form-sweeps",
+        ),
         (integers("i32"), "apply-updates", "@f has updates or parameters of type !optim.tree<i32, @a>, "),
         (integers("f32"), "apply-updates", "@f has updates or parameters of type !optim.tree<i32, @a>, "),
     ],
