@@ -37,7 +37,7 @@ def power_iteration(
     *,
     v0: PyTree | None = None,
     key: jax.Array | None = None,
-) -> tuple[PyTree, jax.Array]:
+) -> tuple[jax.Array, PyTree]:
     """The eigenvalue of largest absolute value, and its eigenvector, by repeated multiplication.
 
     Per iteration ``v <- w / |w|``, ``w <- A v``, ``value <- v . w``, where ``w`` starts as ``A v0``. It stops when
@@ -52,8 +52,8 @@ def power_iteration(
       key: random key for drawing ``v0``; None is a fixed one.
 
     Returns:
-      The eigenvector, of norm 1 and with arbitrary sign, then the eigenvalue. (Optax 0.2 returns them in the other
-      order.) A zero matrix gives the eigenvalue 0 and the start vector. For a matrix both have its dtype, float32 if
+      The eigenvalue, then the eigenvector, of norm 1 and with arbitrary sign, as in Optax 0.2; Optax 0.1 had them in
+      the other order. A zero matrix gives the eigenvalue 0 and the start vector. For a matrix both have its dtype, float32 if
       that is an integer one; smaller floats are computed in float32.
 
     Raises:
@@ -67,7 +67,7 @@ def power_iteration(
                 message("power_iteration: a function as matrix needs v0", fix="pass v0, a tree the function accepts")
             )
         vector, value = _iterate(matrix, v0, num_iters, error_tolerance, precision)
-        return vector, value
+        return value, vector
     array, result_dtype = _square_matrix("power_iteration", matrix)
     # Scaled to entries of at most 1: the squares in the norms must neither overflow nor vanish.
     scale = _largest_entry(array)
@@ -81,7 +81,7 @@ def power_iteration(
         return jnp.matmul(array, v, precision=precision)
 
     vector, value = _iterate(multiply, jnp.asarray(v0, array.dtype), num_iters, error_tolerance, precision)
-    return vector.astype(result_dtype), (value * scale).astype(result_dtype)
+    return (value * scale).astype(result_dtype), vector.astype(result_dtype)
 
 
 def _iterate(
@@ -167,7 +167,7 @@ def matrix_inverse_pth_root(
     # Scaled for the same reason as in power_iteration.
     scale = jnp.maximum(_largest_entry(array), _SMALLEST_SCALE)
     array = array / scale
-    _, largest = power_iteration(array, num_iters, error_tolerance, precision)
+    largest, _ = power_iteration(array, num_iters, error_tolerance, precision)
     array = array + ridge_epsilon * jnp.maximum(largest, _SMALLEST_SCALE / scale) * identity
 
     norm = jnp.linalg.norm(array)

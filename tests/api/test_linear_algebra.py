@@ -31,7 +31,7 @@ def both_power_iterations(matrix: np.ndarray, **options: Any) -> Any:
     """Vector and value of both libraries, vector first; one compilation is quicker than eager operations."""
 
     def both(matrix: jax.Array) -> Any:
-        return power_iteration(matrix, **options), optax.power_iteration(matrix, **options)[::-1]
+        return power_iteration(matrix, **options), optax.power_iteration(matrix, **options)
 
     return jax.jit(both)(matrix)
 
@@ -70,9 +70,9 @@ def test_global_norm_gradient() -> None:
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3], [0.5, -4, 1, 2], [7], [2, 2, 2]], ids=str)
-def test_power_iteration_returns_vector_then_value(values: list[float]) -> None:
+def test_power_iteration_returns_value_then_vector(values: list[float]) -> None:
     matrix = symmetric(values).astype(np.float32)
-    (vector, value), (expected_vector, expected_value) = both_power_iterations(matrix)
+    (value, vector), (expected_value, expected_vector) = both_power_iterations(matrix)
     largest = max(values, key=abs)
     np.testing.assert_allclose(value, largest, rtol=1e-5)
     np.testing.assert_allclose(matrix @ vector, largest * np.asarray(vector), atol=3e-5 * abs(largest))
@@ -84,7 +84,7 @@ def test_power_iteration_returns_vector_then_value(values: list[float]) -> None:
 def test_power_iteration_options() -> None:
     matrix = symmetric([1, 2, 3]).astype(np.float32)
     # A start in an invariant direction stays there; a limit of iterations is kept.
-    vector, value = power_iteration(np.diag([1.0, 2.0, 3.0]), v0=[0.0, 2.0, 0.0])
+    value, vector = power_iteration(np.diag([1.0, 2.0, 3.0]), v0=[0.0, 2.0, 0.0])
     assert (vector.tolist(), float(value)) == ([0, 1, 0], 2)
     table: list[dict[str, Any]] = [
         {"num_iters": 2},
@@ -93,11 +93,11 @@ def test_power_iteration_options() -> None:
         {"key": jax.random.key(3)},
     ]
     for options in table:
-        (vector, value), (expected_vector, expected_value) = both_power_iterations(matrix, **options)
+        (value, vector), (expected_value, expected_vector) = both_power_iterations(matrix, **options)
         np.testing.assert_allclose(value, expected_value, rtol=1e-6)
         np.testing.assert_allclose(vector, expected_vector, rtol=1e-4, atol=1e-6)
     # Positional, as documented for Optax 0.1.8.
-    _, value = power_iteration(matrix, 100, 1e-6, jax.lax.Precision.DEFAULT)
+    value, _ = power_iteration(matrix, 100, 1e-6, jax.lax.Precision.DEFAULT)
     np.testing.assert_allclose(value, 3, rtol=1e-5)
 
 
@@ -106,18 +106,18 @@ def test_power_iteration_of_a_function_on_trees() -> None:
         return {"a": 2 * tree["a"], "b": 3 * tree["b"]}
 
     start = {"a": np.ones(2, np.float32), "b": np.ones((), np.float32)}
-    vector, value = jax.jit(lambda v0: power_iteration(double_and_triple, v0=v0))(start)
+    value, vector = jax.jit(lambda v0: power_iteration(double_and_triple, v0=v0))(start)
     np.testing.assert_allclose(value, 3, rtol=1e-6)
     np.testing.assert_allclose(vector["a"], 0, atol=1e-5)
     np.testing.assert_allclose(vector["b"], 1, rtol=1e-6)
 
 
 def test_power_iteration_of_zero_and_nan() -> None:
-    vector, value = jitted_power_iteration(np.zeros((3, 3), np.float32))
+    value, vector = jitted_power_iteration(np.zeros((3, 3), np.float32))
     assert value == 0
     np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-6)
-    assert np.isnan(jitted_power_iteration(np.full((3, 3), np.nan, np.float32))[1])
-    _, value = jax.jit(lambda v0: power_iteration(lambda v: v * jnp.nan, v0=v0))(np.ones(3, np.float32))
+    assert np.isnan(jitted_power_iteration(np.full((3, 3), np.nan, np.float32))[0])
+    value, _ = jax.jit(lambda v0: power_iteration(lambda v: v * jnp.nan, v0=v0))(np.ones(3, np.float32))
     assert np.isnan(value)
 
 
@@ -159,7 +159,7 @@ def test_extreme_scales(scale: float) -> None:
     # With the ridge off: at the small scale it would be larger than the matrix.
     root, _ = jitted_root(matrix * np.float32(scale), p=3, ridge_epsilon=0.0)
     np.testing.assert_allclose(root, inverse_root(matrix, 3, 0.0) * scale ** (-1 / 3), rtol=1e-4)
-    np.testing.assert_allclose(jitted_power_iteration(matrix * np.float32(scale))[1], 3 * scale, rtol=1e-5)
+    np.testing.assert_allclose(jitted_power_iteration(matrix * np.float32(scale))[0], 3 * scale, rtol=1e-5)
 
 
 def test_inverse_root_of_zero_is_that_of_the_ridge() -> None:
@@ -200,7 +200,7 @@ def test_dtypes(dtype: Any, result: Any) -> None:
     root, error = jitted_root(matrix, p=3)
     assert (root.dtype, error.dtype) == (result, jnp.float32)
     np.testing.assert_allclose(np.float32(root), inverse_root(np.asarray(matrix, np.float32), 3), rtol=2e-2)
-    vector, value = jitted_power_iteration(matrix)
+    value, vector = jitted_power_iteration(matrix)
     assert vector.dtype == value.dtype == result
     np.testing.assert_allclose(np.float32(value), 3 + np.sqrt(2), rtol=1e-2)
 

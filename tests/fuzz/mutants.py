@@ -75,6 +75,20 @@ func.func @update() -> (f32, f32) {
 }"""
 """What random modules have none of: arithmetic on constants."""
 
+FOLDS = """
+optim.leaves @all = ["w" : [2, 3], "b" : [4]]
+func.func @update(%g: !optim.tree<f32, @all>) -> (f32, f32, f32) {
+  %u = optim.map over @all (%x = %g : !optim.tree<f32, @all>) -> (!optim.tree<f32, @all>) {
+    %n = arith.negf %x : f32
+    optim.yield %n : f32
+  }
+  %0 = optim.reduce <max> %u : !optim.tree<f32, @all> -> f32
+  %1 = optim.reduce <add> %u : !optim.tree<f32, @all> -> f32
+  %2 = optim.reduce <min> %u : !optim.tree<f32, @all> -> f32
+  func.return %0, %1, %2 : f32, f32, f32
+}"""
+"""Folds of different kinds of what one map makes."""
+
 
 def check() -> None:
     """Random modules through all passes, and chains natively, beside the interpreter. Raises where anything differs."""
@@ -91,6 +105,10 @@ def check() -> None:
     module, folded = (Parser(context(), CONSTANTS).parse_module() for _ in range(2))
     run_passes(folded, [PASSES["canonicalize"]()], context())
     assert_same(results_of(folded, []), results_of(module, []), "constants")
+    folds, fused = (Parser(context(), FOLDS).parse_module() for _ in range(2))
+    run_passes(fused, [PASSES["fuse-reductions"]()], context())
+    leaves = [jnp.asarray([[3.0, -1.0, 2.0], [0.5, 7.0, -4.0]]), jnp.asarray([1.0, -9.0, 0.0, 2.0])]
+    assert_same(results_of(fused, [leaves]), results_of(folds, [leaves]), "folds")
     for number in range(5):
         check_module(number, PIPELINES["step"])
     params, grads = ragged(0, jnp.float32), ragged(1, jnp.float32)
