@@ -100,7 +100,7 @@ def check() -> None:
     from optcc.dialect import context
     from optcc.passes import PASSES, PIPELINES, run_passes
     from tests.passes.test_passes_preserve import assert_same, check_module, results_of
-    from tests.trees import ragged
+    from tests.trees import matrices_only, ragged
 
     module, folded = (Parser(context(), CONSTANTS).parse_module() for _ in range(2))
     run_passes(folded, [PASSES["canonicalize"]()], context())
@@ -120,6 +120,7 @@ def check() -> None:
         optcc.amsgrad(0.1),
         optcc.adabelief(0.1),
         optcc.chain(optcc.adaptive_grad_clip(0.1), optcc.radam(0.1)),
+        optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(0.1, weight_decay=0.1, mask=matrices_only)),
     ):
         compiled = optcc.compile(tx, params, backend="native")
         state = compiled.init(params)

@@ -1,11 +1,15 @@
 """One of two processes that train together, with four devices each: beside Optax, and on from a checkpoint.
 
-Usage: python train.py PROCESS PORT FOLDER. Writes what it found to FOLDER/PROCESS.json.
+Usage: python train.py PROCESS PORT FOLDER [train|doomed|resume]. Writes what it found to FOLDER/PROCESS.json. A doomed
+training saves a checkpoint and goes on, until one of its processes kills itself; `resume` goes on from there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -80,26 +84,61 @@ def beside_optax(spec: P, shard_state: str | None):
     return {"losses": losses, "optax": theirs, "kept": kept, "sharded": sharded, "native": "optcc_sweep" in opt.hlo()}
 
 
-def resumed(folder: Path):
-    """Train, save, and go on: on the mesh saved from, and restored on one of another shape."""
-    wide, square = mesh((8,)), mesh((4, 2))
+def begun(wide):
+    """An optimizer, parameters and state after some steps."""
     params = placed(0, NamedSharding(wide, P("data")))
     opt = optcc.compile(chain(optcc), params)
     _, params, state = train(opt.step, params, opt.init(params), wide, 0, STEPS)
+    return opt, params, state
+
+
+def saved(path: Path, params, state) -> None:
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder / "checkpoint", {"params": params, "state": state})
+        checkpointer.save(path, {"params": params, "state": state})
         checkpointer.wait_until_finished()
-        other = placed(1, NamedSharding(square, P("data")))
-        new = optcc.compile(chain(optcc), other)
-        like = jax.tree.map(ocp.utils.to_shape_dtype_struct, {"params": other, "state": new.init(other)})
-        restored = checkpointer.restore(folder / "checkpoint", like)
+
+
+def gone_on(path: Path):
+    """What a checkpoint has on a mesh of another shape, and the training from there: losses and a digest of the end."""
+    square = mesh((4, 2))
+    other = placed(1, NamedSharding(square, P("data")))
+    new = optcc.compile(chain(optcc), other)
+    like = jax.tree.map(ocp.utils.to_shape_dtype_struct, {"params": other, "state": new.init(other)})
+    with ocp.StandardCheckpointer() as checkpointer:
+        restored = checkpointer.restore(path, like)
+    # The restored arrays are looked at after they were donated.
+    kept = jax.tree.map(jnp.copy, restored)
+    after, end, state = train(new.step, restored["params"], restored["state"], square, STEPS, STEPS)
+    digest = hashlib.sha256()
+    for x in jax.tree.leaves((end, state)):
+        digest.update(np.asarray(x.addressable_data(0)).tobytes())
+    return kept, {"after": after, "digest": digest.hexdigest(), "mesh": dict(_mesh(end["w"]).shape)}
+
+
+def resumed(folder: Path):
+    """Train, save, and go on: on the mesh saved from, and restored on one of another shape."""
+    wide = mesh((8,))
+    opt, params, state = begun(wide)
+    saved(folder / "checkpoint", params, state)
+    restored, found = gone_on(folder / "checkpoint")
     same = all(
         np.array_equal(x.addressable_data(0), _part(y, x.addressable_data(0), x))
         for x, y in zip(jax.tree.leaves(restored), jax.tree.leaves({"params": params, "state": state}), strict=True)
     )
     before, _, _ = train(opt.step, params, state, wide, STEPS, STEPS)
-    after, end, _ = train(new.step, restored["params"], restored["state"], square, STEPS, STEPS)
-    return {"before": before, "after": after, "same": same, "mesh": dict(_mesh(end["w"]).shape)}
+    return found | {"before": before, "same": same}
+
+
+def doomed(process: int, folder: Path) -> None:
+    """Train, save, and go on, until a process is gone from one moment to the next."""
+    wide = mesh((8,))
+    opt, params, state = begun(wide)
+    saved(folder / "doomed", params, state)
+    (folder / f"{process}.saved").touch()
+    for i in range(STEPS):
+        if (process, i) == (1, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+        _, params, state = train(opt.step, params, state, wide, STEPS + i, 1)
 
 
 def _mesh(x: jax.Array):
@@ -113,13 +152,18 @@ def _part(whole: jax.Array, like: jax.Array, x: jax.Array):
     return np.asarray(gathered.addressable_data(0))[x.addressable_shards[0].index].reshape(like.shape)
 
 
-def main(process: int, port: str, folder: Path) -> None:
+def main(process: int, port: str, folder: Path, job: str) -> None:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=process)
-    found = {name: beside_optax(*case) for name, case in SPECS.items()}
-    found["resumed"] = resumed(folder)
+    if job == "doomed":
+        doomed(process, folder)
+        return
+    if job == "resume":
+        found = gone_on(folder / "doomed")[1]
+    else:
+        found = {name: beside_optax(*case) for name, case in SPECS.items()} | {"resumed": resumed(folder)}
     (folder / f"{process}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4])
