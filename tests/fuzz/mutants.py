@@ -45,9 +45,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "passes/split_leaves.py", "Combiner.MAX: arith.MaximumfOp", "Combiner.MAX: arith.AddfOp"),
     "a part is left out of a sum": (
         "passes/split_leaves.py", "for part in parts[1:]:\n            op", "for part in parts[2:]:\n            op"),
-    "reshapes move whatever the shapes": (
-        "passes/move_reshapes.py",
-        "return list(map(math.prod, shapes_of(op, old))) == list(map(math.prod, shapes_of(op, new)))", "return True"),
     "sweeps overwrite what is read later": (
         "passes/form_sweeps.py", "return order[user] > last or", "return False or"),
     "ops come in another order": (
@@ -121,6 +118,8 @@ def check() -> None:
         optcc.adabelief(0.1),
         optcc.chain(optcc.adaptive_grad_clip(0.1), optcc.radam(0.1)),
         optcc.chain(optcc.clip_by_global_norm(1.0), optcc.adamw(0.1, weight_decay=0.1, mask=matrices_only)),
+        optcc.rprop(0.1),
+        optcc.chain(optcc.sgd(3.0), optcc.keep_params_nonnegative()),
     ):
         compiled = optcc.compile(tx, params, backend="native")
         state = compiled.init(params)
