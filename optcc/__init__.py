@@ -105,6 +105,7 @@ from optcc.schedules import warmup_exponential_decay_schedule as warmup_exponent
 from optcc.second_order import fisher_diag as fisher_diag
 from optcc.second_order import hessian_diag as hessian_diag
 from optcc.second_order import hvp as hvp
+from optcc.signatures import resolve_schedules as _resolve_schedules
 from optcc.skipping import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
 from optcc.skipping import skip_large_updates as skip_large_updates
 from optcc.skipping import skip_not_finite as skip_not_finite
@@ -273,6 +274,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _native.register()
+_resolve_schedules(globals())
 
 
 def __getattr__(name: str) -> Any:

@@ -53,8 +53,8 @@ def power_iteration(
 
     Returns:
       The eigenvalue, then the eigenvector, of norm 1 and with arbitrary sign, as in Optax 0.2; Optax 0.1 had them in
-      the other order. A zero matrix gives the eigenvalue 0 and the start vector. For a matrix both have its dtype, float32 if
-      that is an integer one; smaller floats are computed in float32.
+      the other order. A zero matrix gives the eigenvalue 0 and the start vector. For a matrix both have its dtype,
+      float32 if that is an integer one; smaller floats are computed in float32.
 
     Raises:
       ValueError: ``matrix`` is not a square matrix, or is a function and ``v0`` is missing.

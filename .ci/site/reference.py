@@ -124,9 +124,21 @@ class Written:
         return self.text
 
 
+def named(annotation: Any) -> Any:
+    """The names of types that are long when they are written out."""
+    from optcc.base import ScalarOrSchedule, Schedule
+
+    names = {
+        Schedule: "Schedule",
+        ScalarOrSchedule: "ScalarOrSchedule",
+        ScalarOrSchedule | None: "ScalarOrSchedule | None",
+    }
+    return next((f"base.{name}" for type_, name in names.items() if annotation == type_), annotation)
+
+
 def shown(parameter: inspect.Parameter) -> str:
     """A parameter: annotations without quotes, functions as defaults by their names."""
-    default, annotation = parameter.default, parameter.annotation
+    default, annotation = parameter.default, named(parameter.annotation)
     if callable(default) and default is not inspect.Parameter.empty:
         default = Written(getattr(default, "__name__", type(default).__name__))
     elif " at 0x" in repr(default):

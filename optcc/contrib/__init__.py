@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from optcc.base import SplitRealAndImaginaryArrays as SplitRealAndImaginaryArrays
 from optcc.matrix_views import MuonDimensionNumbers as MuonDimensionNumbers
 from optcc.missing_names import missing_name
+from optcc.signatures import resolve_schedules
 from optcc.transforms.ademamix import ScaleByAdemamixState as ScaleByAdemamixState
 from optcc.transforms.ademamix import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
 from optcc.transforms.ademamix import ademamix as ademamix
@@ -62,6 +63,8 @@ from optcc.transforms.sophia import HutchinsonState as HutchinsonState
 from optcc.transforms.sophia import SophiaState as SophiaState
 from optcc.transforms.sophia import hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian
 from optcc.transforms.sophia import sophia as sophia
+
+resolve_schedules(globals())
 
 if not TYPE_CHECKING:  # checkers should still know which names there are
     __getattr__ = missing_name(__name__)

@@ -119,7 +119,8 @@ def _name_of(factory: Callable[..., Any]) -> str:
 
 def _check_text(parameter: inspect.Parameter, value: Any, factory: str) -> None:
     """Raises TypeError for a string in the place of a number, which would be left alone and found at the first step."""
-    numeric = isinstance(parameter.default, int | float) or "Scalar" in str(parameter.annotation)
+    annotated = any(word in str(parameter.annotation) for word in ("Scalar", "ArrayLike", "float |"))
+    numeric = isinstance(parameter.default, int | float) or annotated
     if isinstance(value, str | bytes) and numeric and not isinstance(parameter.default, bool):
         what = f"hyperparameter {parameter.name!r} must be a number or a 0-d array, got {value!r}"
         fix = "pass a number, or a schedule where one may be"
