@@ -217,10 +217,12 @@ sizes = [10, 300_000]
 opt = optcc.compile(optcc.adamw(1e-2), [jax.ShapeDtypeStruct((n,), "float32") for n in sizes], backend="native")
 opt.llvm()  # compiles the kernels
 child = os.fork()
-print(trajectory(opt, sizes, 0), flush=True)
+found = trajectory(opt, sizes, 0)
+if child:  # both write to one pipe, so one after the other
+    assert os.waitpid(child, 0)[1] == 0
+print(found, flush=True)
 if not child:
     os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
 """
 
 
