@@ -108,8 +108,8 @@ def unstacked(stack: Tensor) -> list[Tensor]:
     return [hlo.reshape(one, _slice(stack, [i, *zeros], [i + 1, *shape])) for i in range(count)]
 
 
-def gather(vector: Tensor, index: Tensor) -> Tensor:
-    """Elements of a vector at every place of a tensor of indices."""
+def gather(vector: Tensor, index: Tensor, *, in_order: bool = False) -> Tensor:
+    """Elements of a vector at every place of a tensor of indices; `in_order` if these never fall."""
     rank = ir.RankedTensorType(index.type).rank
     numbers = hlo.GatherDimensionNumbers.get(
         offset_dims=[],
@@ -119,7 +119,7 @@ def gather(vector: Tensor, index: Tensor) -> Tensor:
         start_index_map=[0],
         index_vector_dim=rank,
     )
-    return hlo.gather(vector, index, numbers, ir.DenseI64ArrayAttr.get([1]))
+    return hlo.gather(vector, index, numbers, ir.DenseI64ArrayAttr.get([1]), indices_are_sorted=in_order)
 
 
 def gather_rows(matrix: Tensor, rows: np.ndarray) -> Tensor:

@@ -141,7 +141,9 @@ def _operand(tiles: Tiles, value: Value, type_: Attribute) -> Tensor:
     if not isinstance(type_, TreeType):
         return as_leaves(value)
     if type_.is_per_leaf:
-        column = _gathered(as_vector(value), np.maximum(tiles.leaf, 0))
+        indices = np.maximum(tiles.leaf, 0)
+        in_order = bool((np.diff(indices) >= 0).all())
+        column = tile_axes.gather(as_vector(value), mlir.ir_constant(indices), in_order=in_order)
         return hlo.reshape(ir.RankedTensorType.get([tiles.shape[0], 1], _element(column)), column)
     there = Tiles.of(value)
     matrix = _read(value.buffer, there.offsets)
@@ -247,21 +249,6 @@ def _fold_of_leaves(tiles: Tiles, rows: Sequence[Tensor], kinds: Sequence[Combin
     neutral = [broadcast(reductions.start(kind, type_), shape) for kind in kinds]
     chosen = [hlo.select(own, x, start) for x, start in zip(spread, neutral, strict=True)]
     return [Vector(x) for x in reductions.reduce(chosen, kinds, type_, [1])]
-
-
-def _gathered(vector: Tensor, indices: np.ndarray) -> Tensor:
-    """Elements of a vector."""
-    numbers = hlo.GatherDimensionNumbers.get(
-        offset_dims=[],
-        collapsed_slice_dims=[0],
-        operand_batching_dims=[],
-        start_indices_batching_dims=[],
-        start_index_map=[0],
-        index_vector_dim=1,
-    )
-    in_order = bool((np.diff(indices) >= 0).all())
-    one = ir.DenseI64ArrayAttr.get([1])
-    return hlo.gather(vector, mlir.ir_constant(indices), numbers, one, indices_are_sorted=in_order)
 
 
 def _element(value: Tensor) -> ir.Type:
